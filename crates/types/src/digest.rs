@@ -1,0 +1,39 @@
+//! Digests, each with a name of its own so that one cannot be passed for another.
+
+use crate::cbor::fixed_bytes;
+
+/// BLAKE3 of a whole original: what `b3sum` prints.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ItemDigest([u8; 32]);
+fixed_bytes!(ItemDigest, 32);
+
+/// SHA-256 of a whole original: what `sha256sum` prints and courts ask for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sha256Digest([u8; 32]);
+fixed_bytes!(Sha256Digest, 32);
+
+/// BLAKE3 of a sealed chunk (ciphertext, then its GCM tag): the chunk's name, independent of its position.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChunkDigest([u8; 32]);
+fixed_bytes!(ChunkDigest, 32);
+
+/// Chaining value of one chunk of the original in its BLAKE3 tree; merged, these give the [`ItemDigest`].
+/// For an original of a single chunk it is the plain BLAKE3 hash.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SubtreeValue([u8; 32]);
+fixed_bytes!(SubtreeValue, 32);
+
+/// A node or root of the ledger's Merkle tree (RFC 6962 hashing with SHA-256).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TreeHash([u8; 32]);
+fixed_bytes!(TreeHash, 32);
+
+/// SHA-256 of a certificate's SubjectPublicKeyInfo: the identity that a principal's row names.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyHash([u8; 32]);
+fixed_bytes!(KeyHash, 32);
+
+/// SHA-256 of a command's canonical bytes: binds an idempotency key to what it was first used for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommandDigest([u8; 32]);
+fixed_bytes!(CommandDigest, 32);

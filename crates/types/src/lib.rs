@@ -1,0 +1,29 @@
+//! Values that cannot be wrong once built: ids, digests, sizes, times, roles, limits, and the row seam.
+//!
+//! Everything else stands on this crate. It promises that a value in hand is a valid value: text is checked
+//! where it is parsed, numbers where they are built. It does no I/O, reads no clock and starts no thread; the
+//! two seams it owns ([`clock::Clock`], [`rows::Rows`]) are traits whose real sides live higher up.
+
+pub mod clock;
+pub mod digest;
+pub mod id;
+pub mod limits;
+pub mod reason;
+pub mod role;
+pub mod rows;
+pub mod scheme;
+pub mod time;
+
+mod cbor;
+
+pub use clock::Clock;
+pub use digest::{ChunkDigest, CommandDigest, ItemDigest, KeyHash, Sha256Digest, SubtreeValue, TreeHash};
+pub use id::{
+    ActivityId, CaseId, ChunkIndex, ClusterId, DeviceId, DiskId, DistrictName, IdempotencyKey, ItemId, NodeId,
+    PlacementEpoch, PrincipalId, ProfileName, RecordSeq, RequestId, SessionId, ShardIndex, UnitId, UploadEpoch,
+    VolumeId,
+};
+pub use reason::{ErrorKind, Reason, Refusal};
+pub use role::Role;
+pub use scheme::ErasureScheme;
+pub use time::{CHINA, UnixMillis};

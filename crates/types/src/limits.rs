@@ -1,0 +1,66 @@
+//! Every bound in one place. Two that depend on each other are checked when this crate compiles.
+
+/// Plain bytes of an original in one chunk. A power of two, so that a chunk is a whole BLAKE3 subtree.
+pub const CHUNK_BYTES: usize = 4 << 20;
+/// Bytes of an original between two committed steps of progress.
+pub const PROGRESS_BYTES: u64 = 64 << 20;
+/// Chunks between two committed steps of progress.
+pub const PROGRESS_CHUNKS: usize = 16;
+/// Largest original in bytes: 1 TiB.
+pub const ORIGINAL_BYTES_MAX: u64 = 1 << 40;
+/// Largest original that may open, upload and seal in one call.
+pub const SMALL_ORIGINAL_BYTES_MAX: usize = 1 << 20;
+/// Footage bytes in one message of a stream.
+pub const MESSAGE_DATA_BYTES: usize = 1 << 20;
+/// Largest gRPC message that a server or client takes.
+pub const MESSAGE_BYTES_MAX: usize = 6 << 20;
+/// Largest name in bytes (a unit's or person's name, a case number).
+pub const NAME_BYTES_MAX: usize = 128;
+/// Largest label value, reason or field text in bytes.
+pub const TEXT_BYTES_MAX: usize = 4096;
+/// Most labels on an item and most fields on a request.
+pub const LABELS_MAX: usize = 64;
+/// Most items in one request.
+pub const REQUEST_ITEMS_MAX: usize = 1000;
+/// Most rows in one page of a list.
+pub const PAGE_ROWS_MAX: usize = 1000;
+/// Most data shards of a scheme.
+pub const DATA_SHARDS_MAX: u8 = 16;
+/// Most parity shards of a scheme.
+pub const PARITY_SHARDS_MAX: u8 = 4;
+/// Records in a shard store and reads past its cache are aligned to this.
+pub const DISK_BLOCK_BYTES: u64 = 4096;
+/// Size of a segment file.
+pub const SEGMENT_BYTES: u64 = 1 << 30;
+/// Share of a disk, in percent, kept back for tombstones, index and erase.
+pub const DISK_RESERVE_PERCENT: u64 = 5;
+/// User bytes after which a volume is closed.
+pub const VOLUME_BYTES_MAX: u64 = 256 << 30;
+/// Chunks of one upload that a gateway holds at once.
+pub const UPLOAD_CHUNKS_IN_FLIGHT: usize = 4;
+/// Chunks that one gateway holds at once for all uploads and reads.
+pub const GATEWAY_CHUNKS_IN_FLIGHT: usize = 24;
+/// An upload without progress for this long is expired.
+pub const UPLOAD_EXPIRY_MS: i64 = 7 * 24 * 3600 * 1000;
+/// An idempotency key is remembered for this long.
+pub const IDEMPOTENCY_MS: i64 = 7 * 24 * 3600 * 1000;
+/// A ticket to read is good for this long on one node.
+pub const TICKET_MS: i64 = 15 * 60 * 1000;
+/// A ticket rechecks revocation this often.
+pub const TICKET_RECHECK_MS: i64 = 30 * 1000;
+/// Commands in one Raft entry.
+pub const BATCH_COMMANDS_MAX: usize = 256;
+/// Bytes of commands in one Raft entry.
+pub const BATCH_BYTES_MAX: usize = 2 << 20;
+/// Commands waiting for the proposer of one node.
+pub const PROPOSER_QUEUE: usize = 4096;
+
+const _: () = assert!(CHUNK_BYTES.is_power_of_two());
+const _: () = assert!(CHUNK_BYTES as u64 * PROGRESS_CHUNKS as u64 == PROGRESS_BYTES);
+const _: () = assert!(SMALL_ORIGINAL_BYTES_MAX <= CHUNK_BYTES);
+const _: () = assert!(MESSAGE_DATA_BYTES < MESSAGE_BYTES_MAX);
+const _: () = assert!(CHUNK_BYTES + 65536 < MESSAGE_BYTES_MAX, "a 1+m shard is a whole chunk");
+const _: () = assert!(UPLOAD_CHUNKS_IN_FLIGHT <= GATEWAY_CHUNKS_IN_FLIGHT);
+const _: () = assert!(TICKET_RECHECK_MS < TICKET_MS);
+const _: () = assert!(DISK_RESERVE_PERCENT < 100);
+const _: () = assert!(SEGMENT_BYTES > 16 * CHUNK_BYTES as u64);
