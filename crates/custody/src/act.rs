@@ -1,0 +1,143 @@
+//! Everything that anybody can ask the cluster to do, and the one table of which role may ask it.
+
+use strongroom_types::Role;
+
+macro_rules! acts {
+    ($($(#[$doc:meta])* $number:literal $variant:ident $name:literal [$($role:ident)*];)*) => {
+        /// An act, as records name it. Numbers are stored and never reused.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode, minicbor::Decode)]
+        #[cbor(index_only)]
+        pub enum Act {
+            $($(#[$doc])* #[n($number)] $variant,)*
+        }
+
+        impl Act {
+            /// Every act.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Its name in records, such as `item.seal`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// Roles that may ask for it. A profile can narrow this, never widen it; no role at all means that
+            /// only the cluster itself does it.
+            #[must_use]
+            pub const fn roles(self) -> &'static [Role] {
+                match self { $(Self::$variant => &[$(Role::$role),*],)* }
+            }
+        }
+    };
+}
+
+acts! {
+    /// Opens an upload.
+    1 UploadOpen "upload.open" [Station];
+    /// Takes an upload over with a new stream.
+    2 UploadResume "upload.resume" [Station];
+    /// Commits progress of an upload.
+    3 UploadProgress "upload.progress" [];
+    /// Seals an original.
+    4 ItemSeal "item.seal" [Station];
+    /// Fetches the receipt of an item of the caller's unit.
+    5 ReceiptFetch "receipt.fetch" [Station];
+    /// Reads one catalogue entry.
+    6 ItemShow "item.show" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Auditor];
+    /// Lists catalogue entries.
+    7 ItemList "item.list" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Auditor];
+    /// Asks why an item is kept.
+    8 ItemExplain "item.explain" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Auditor];
+    /// Appends a label.
+    9 ItemLabel "item.label" [Recorder Custodian UnitHead Legal];
+    /// Reads the records of one item.
+    10 ItemRecords "item.records" [Custodian UnitHead Legal Archivist Head Inspector Auditor];
+    /// Asks for footage.
+    11 RequestSubmit "request.submit" [Recorder Custodian UnitHead Legal Inspector];
+    /// Approves a request.
+    12 RequestApprove "request.approve" [UnitHead Legal Approver Head];
+    /// Rejects a request.
+    13 RequestReject "request.reject" [UnitHead Legal Approver Head];
+    /// Reads one request.
+    14 RequestShow "request.show" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Auditor];
+    /// Lists requests.
+    15 RequestList "request.list" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Auditor];
+    /// Begins a copy-out.
+    16 CopyOutBegin "copy-out.begin" [Custodian UnitHead Legal Archivist];
+    /// Begins a view.
+    17 ViewBegin "view.begin" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector];
+    /// Reads footage within a session.
+    18 SessionRead "session.read" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector];
+    /// Ends a session.
+    19 SessionEnd "session.end" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector];
+    /// Registers a principal.
+    20 PrincipalRegister "principal.register" [Security];
+    /// Replaces a principal's key.
+    21 PrincipalRotate "principal.rotate" [Security];
+    /// Ends a principal's access.
+    22 PrincipalRevoke "principal.revoke" [Security];
+    /// Lists principals.
+    23 PrincipalList "principal.list" [Security Auditor];
+    /// Registers a unit.
+    24 UnitAdd "unit.add" [Security];
+    /// Lists units.
+    25 UnitList "unit.list" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Ops Security Auditor];
+    /// Registers a device.
+    26 DeviceAdd "device.add" [Custodian];
+    /// Lists devices.
+    27 DeviceList "device.list" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Security Auditor];
+    /// Reads a profile.
+    28 ProfileShow "profile.show" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Ops Security Auditor];
+    /// Reads records with their people and places.
+    29 LedgerRecords "ledger.records" [Auditor];
+    /// Reads checkpoints, proofs and the policy, which hold no personal data.
+    30 LedgerProve "ledger.prove" [Legal Archivist Head Inspector Ops Security Auditor];
+    /// Reads the state of the machines.
+    31 ClusterStatus "cluster.status" [Ops Security Auditor];
+    /// Creates the cluster.
+    32 ClusterCreate "cluster.create" [];
+    /// Takes a node in or changes it.
+    33 NodeChange "node.change" [];
+    /// Advances the compliance clock.
+    34 ClockTick "clock.tick" [];
+    /// Records an outage of the compliance clock.
+    35 ClockOutage "clock.outage" [];
+    /// Connects without a certificate that we know.
+    36 Connect "connect" [];
+    /// Calls something that does not exist, such as deleting an item.
+    37 NoSuchCall "no-such-call" [];
+    /// Expires an upload without progress.
+    38 UploadExpire "upload.expire" [];
+    /// Activates a profile.
+    39 ProfileActivate "profile.activate" [];
+    /// Finds a shard that is missing, corrupt or lying.
+    40 ShardFault "shard.fault" [];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machines_and_their_keepers_never_touch_footage() {
+        for act in [Act::CopyOutBegin, Act::ViewBegin, Act::SessionRead, Act::RequestSubmit, Act::RequestApprove] {
+            for role in [Role::Ops, Role::Security, Role::Auditor, Role::Station] {
+                assert!(!act.roles().contains(&role), "{role} may {}", act.name());
+            }
+        }
+    }
+
+    #[test]
+    fn a_station_can_do_nothing_but_ingest() {
+        let may: Vec<_> =
+            Act::ALL.iter().filter(|act| act.roles().contains(&Role::Station)).map(|act| act.name()).collect();
+        assert_eq!(may, ["upload.open", "upload.resume", "item.seal", "receipt.fetch"]);
+    }
+
+    #[test]
+    fn names_are_unique() {
+        for (position, act) in Act::ALL.iter().enumerate() {
+            assert!(Act::ALL[..position].iter().all(|other| other.name() != act.name()));
+        }
+    }
+}

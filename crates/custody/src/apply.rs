@@ -1,0 +1,341 @@
+//! The one entry that changes custody state.
+
+use std::collections::BTreeMap;
+
+use strongroom_types::{
+    ItemId, NodeId, PrincipalId, Reason, RecordSeq, Refusal, UnixMillis, limits,
+    rows::{Overlay, RowError, Rows},
+};
+
+use crate::{
+    Act, Actor, Answer, Command, Fact, Record, Stamp, Value,
+    access::{self, Stop},
+    clock,
+    command::{
+        ApproveRequest, RegisterPrincipal, RejectRequest, RevokePrincipal, RotatePrincipal, SealOriginal, Under,
+    },
+    genesis, item, register, request, session,
+    tables::{CLUSTER, ClusterRow, PrincipalRow},
+    upload,
+};
+
+/// What comes with a command besides itself.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Who asks.
+    pub actor: Actor,
+    /// Wall clock of whoever proposed it.
+    pub wall: UnixMillis,
+    /// Ledger position of the first record that this command appends.
+    pub next_seq: RecordSeq,
+}
+
+/// What a command came to.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// The answer, or the refusal: a refused command changed no row.
+    pub outcome: Result<Answer, Refusal>,
+    /// Records to append, in order, from [`Context::next_seq`] on.
+    pub records: Vec<Record>,
+}
+
+/// Decides a command and changes the rows where it is granted.
+///
+/// # Errors
+/// [`RowError`] where state cannot be read: the node must stop.
+pub fn apply(rows: &mut dyn Rows, context: &Context, command: &Command) -> Result<Applied, RowError> {
+    let mut overlay = Overlay::new(&*rows);
+    let mut decision = Decision::new(&mut overlay, context, command)?;
+    match decide(&mut decision, command) {
+        Ok(answer) => {
+            let records = decision.records;
+            for ((table, key), value) in overlay.into_changes() {
+                match value {
+                    Some(value) => rows.write(table, &key, value),
+                    None => rows.remove(table, &key),
+                }
+            }
+            Ok(Applied { outcome: Ok(answer), records })
+        }
+        Err(Stop::Refused(refusal)) => {
+            let record = decision.refusal_record(&refusal);
+            Ok(Applied { outcome: Err(refusal), records: record.into_iter().collect() })
+        }
+        Err(Stop::Rows(error)) => Err(error),
+    }
+}
+
+/// The record of a refusal that the composition above decided before custody was asked; none where it only says
+/// "try again".
+///
+/// # Errors
+/// [`RowError`] where state cannot be read: the node must stop.
+pub fn refused(
+    rows: &dyn Rows,
+    context: &Context,
+    command: &Command,
+    refusal: &Refusal,
+) -> Result<Option<Record>, RowError> {
+    Ok(Decision::new(&mut Overlay::new(rows), context, command)?.refusal_record(refusal))
+}
+
+/// Like [`refused`], for an act that is no command of custody.
+///
+/// # Errors
+/// [`RowError`] where state cannot be read: the node must stop.
+pub fn refused_act(
+    rows: &dyn Rows,
+    context: &Context,
+    act: Act,
+    refusal: &Refusal,
+) -> Result<Option<Record>, RowError> {
+    let mut overlay = Overlay::new(rows);
+    Ok(Decision::about_nothing(&mut overlay, context, act)?.refusal_record(refusal))
+}
+
+fn decide(decision: &mut Decision<'_>, command: &Command) -> Result<Answer, Stop> {
+    match command {
+        Command::OpenUpload(open) => upload::open(decision, open),
+        Command::ResumeUpload(resume) => upload::resume(decision, resume),
+        Command::CommitProgress(progress) => upload::commit_progress(decision, progress),
+        Command::Seal(seal) => upload::seal(decision, seal),
+        Command::SealOriginal(seal) => upload::seal_original(decision, seal),
+        Command::ExpireUploads(expire) => upload::expire(decision, expire),
+        Command::LabelItem(label) => item::label(decision, label),
+        Command::SubmitRequest(submit) => request::submit(decision, submit),
+        Command::ApproveRequest(approve) => request::approve(decision, approve),
+        Command::RejectRequest(reject) => request::reject(decision, reject),
+        Command::BeginSession(begin) => session::begin(decision, begin),
+        Command::EndSession(end) => session::end(decision, end),
+        Command::RegisterPrincipal(register) => register::register_principal(decision, register),
+        Command::RotatePrincipal(rotate) => register::rotate_principal(decision, rotate),
+        Command::RevokePrincipal(revoke) => register::revoke_principal(decision, revoke),
+        Command::AddUnit(unit) => register::add_unit(decision, unit),
+        Command::AddDevice(device) => register::add_device(decision, device),
+        Command::Tick(tick) => register::tick(decision, tick),
+        Command::NoteRefusal(note) => register::note_refusal(decision, note),
+        Command::NoteShardFault(fault) => register::note_shard_fault(decision, fault),
+        Command::CreateCluster(create) => genesis::create(decision, create),
+    }
+}
+
+const fn act_of(command: &Command) -> Act {
+    match command {
+        Command::OpenUpload(_) => Act::UploadOpen,
+        Command::ResumeUpload(_) => Act::UploadResume,
+        Command::CommitProgress(_) => Act::UploadProgress,
+        Command::Seal(_) | Command::SealOriginal(_) => Act::ItemSeal,
+        Command::ExpireUploads(_) => Act::UploadExpire,
+        Command::LabelItem(_) => Act::ItemLabel,
+        Command::SubmitRequest(_) => Act::RequestSubmit,
+        Command::ApproveRequest(_) => Act::RequestApprove,
+        Command::RejectRequest(_) => Act::RequestReject,
+        Command::BeginSession(begin) => session::act_of(&begin.under),
+        Command::EndSession(_) => Act::SessionEnd,
+        Command::RegisterPrincipal(_) => Act::PrincipalRegister,
+        Command::RotatePrincipal(_) => Act::PrincipalRotate,
+        Command::RevokePrincipal(_) => Act::PrincipalRevoke,
+        Command::AddUnit(_) => Act::UnitAdd,
+        Command::AddDevice(_) => Act::DeviceAdd,
+        Command::Tick(_) => Act::ClockTick,
+        Command::NoteRefusal(note) => note.act,
+        Command::NoteShardFault(_) => Act::ShardFault,
+        Command::CreateCluster(_) => Act::ClusterCreate,
+    }
+}
+
+/// What a command names before anything is looked up: a refusal of whatever kind says what was attempted.
+fn subject_of(command: &Command) -> (Vec<ItemId>, BTreeMap<Fact, Value>) {
+    let facts = |facts: &[(Fact, Value)]| facts.iter().cloned().collect();
+    match command {
+        Command::OpenUpload(open) | Command::SealOriginal(SealOriginal { open, .. }) => (
+            vec![open.item],
+            facts(&[
+                (Fact::Device, open.description.device.as_str().into()),
+                (Fact::Unit, open.description.unit.as_str().into()),
+            ]),
+        ),
+        Command::ResumeUpload(resume) => (vec![resume.item], facts(&[])),
+        Command::CommitProgress(progress) => (vec![progress.item], facts(&[])),
+        Command::Seal(seal) => (vec![seal.item], facts(&[])),
+        Command::LabelItem(label) => (vec![label.item], facts(&[])),
+        Command::SubmitRequest(submit) => (
+            // What is too long is refused; its record need not be as long.
+            submit.items.iter().take(limits::REQUEST_ITEMS_MAX).copied().collect(),
+            facts(&[(Fact::RequestAct, submit.act.name().into())]),
+        ),
+        Command::ApproveRequest(ApproveRequest { request }) | Command::RejectRequest(RejectRequest { request, .. }) => {
+            (Vec::new(), facts(&[(Fact::Request, (*request).into())]))
+        }
+        Command::BeginSession(begin) => match &begin.under {
+            Under::CopyOut(request) => (Vec::new(), facts(&[(Fact::Request, (*request).into())])),
+            Under::View(request, item) => (vec![*item], facts(&[(Fact::Request, (*request).into())])),
+            Under::StandingView(item, _) => (vec![*item], facts(&[])),
+        },
+        Command::EndSession(end) => (Vec::new(), facts(&[(Fact::Session, end.session.as_bytes().as_slice().into())])),
+        Command::RegisterPrincipal(RegisterPrincipal { principal, .. })
+        | Command::RotatePrincipal(RotatePrincipal { principal, .. })
+        | Command::RevokePrincipal(RevokePrincipal { principal, .. }) => {
+            (Vec::new(), facts(&[(Fact::Principal, principal.as_str().into())]))
+        }
+        Command::AddUnit(unit) => (Vec::new(), facts(&[(Fact::Unit, unit.unit.as_str().into())])),
+        Command::AddDevice(device) => (
+            Vec::new(),
+            facts(&[(Fact::Device, device.device.as_str().into()), (Fact::Unit, device.unit.as_str().into())]),
+        ),
+        Command::NoteRefusal(note) => (note.item.into_iter().collect(), facts(&[])),
+        Command::NoteShardFault(fault) => (vec![fault.item], facts(&[])),
+        Command::Tick(_) | Command::ExpireUploads(_) | Command::CreateCluster(_) => (Vec::new(), facts(&[])),
+    }
+}
+
+/// A decision in the making: the rows as this command would leave them, and the records it would append.
+pub(crate) struct Decision<'a> {
+    /// The rows; dropped where the command is refused.
+    pub(crate) rows: &'a mut dyn Rows,
+    /// Wall time of the command, near the voters' median.
+    pub(crate) wall: UnixMillis,
+    context: &'a Context,
+    stamp: Stamp,
+    asked: Act,
+    items: Vec<ItemId>,
+    subject: BTreeMap<Fact, Value>,
+    records: Vec<Record>,
+}
+
+impl<'a> Decision<'a> {
+    fn new(rows: &'a mut dyn Rows, context: &'a Context, command: &Command) -> Result<Self, RowError> {
+        let mut decision = Self::about_nothing(rows, context, act_of(command))?;
+        let (items, subject) = subject_of(command);
+        decision.subject = subject;
+        items.into_iter().for_each(|item| decision.about(item));
+        Ok(decision)
+    }
+
+    fn about_nothing(rows: &'a mut dyn Rows, context: &'a Context, asked: Act) -> Result<Self, RowError> {
+        let wall = clock::read(&*rows)?.bounded_wall(context.wall);
+        let stamp = stamp_of(&*rows, &context.actor)?;
+        let (items, subject, records) = (Vec::new(), BTreeMap::new(), Vec::new());
+        Ok(Self { rows, wall, context, stamp, asked, items, subject, records })
+    }
+}
+
+impl Decision<'_> {
+    /// The principal that asks, where the table lets it do `act`.
+    pub(crate) fn authorize(&self, act: Act) -> Result<PrincipalRow, Stop> {
+        match &self.context.actor {
+            Actor::Client(key) => access::authorize(&*self.rows, key, act),
+            Actor::Node(node) => Err(only_people(*node, act).into()),
+        }
+    }
+
+    /// The node that asks, where the cluster itself does.
+    pub(crate) fn node(&self) -> Result<NodeId, Refusal> {
+        match &self.context.actor {
+            Actor::Node(node) => Ok(*node),
+            Actor::Client(key) => Err(Refusal::new(
+                Reason::RoleNotAllowed,
+                "C5",
+                format!("{} is done by the cluster itself, not by key {}", self.asked.name(), key.short()),
+                "",
+            )),
+        }
+    }
+
+    /// Notes an item that the command turns out to be about, so that a refusal names it too.
+    pub(crate) fn about(&mut self, item: ItemId) {
+        if !self.items.contains(&item) {
+            self.items.push(item);
+        }
+    }
+
+    /// Ledger position of the next record that this command appends.
+    pub(crate) fn next_seq(&self) -> RecordSeq {
+        RecordSeq(self.context.next_seq.0 + self.records.len() as u64)
+    }
+
+    /// Appends a record of what is done.
+    pub(crate) fn record(
+        &mut self,
+        act: Act,
+        rule: &str,
+        items: Vec<ItemId>,
+        facts: BTreeMap<Fact, Value>,
+    ) -> RecordSeq {
+        let seq = self.next_seq();
+        self.records.push(Record {
+            wall: self.wall,
+            stamp: self.stamp.clone(),
+            act,
+            refused: None,
+            rule: rule.to_owned(),
+            items,
+            facts,
+        });
+        seq
+    }
+
+    /// Appends a record of a refusal that was decided elsewhere.
+    pub(crate) fn record_refused(
+        &mut self,
+        stamp: Stamp,
+        act: Act,
+        refusal: &Refusal,
+        items: Vec<ItemId>,
+        mut facts: BTreeMap<Fact, Value>,
+    ) -> RecordSeq {
+        let seq = self.next_seq();
+        facts.insert(Fact::Message, refusal.message.as_str().into());
+        self.records.push(Record {
+            wall: self.wall,
+            stamp,
+            act,
+            refused: Some(refusal.reason),
+            rule: refusal.rule.clone(),
+            items,
+            facts,
+        });
+        seq
+    }
+
+    /// What the cluster is.
+    pub(crate) fn cluster(&self) -> Result<ClusterRow, Stop> {
+        CLUSTER.read(&*self.rows, &())?.ok_or_else(|| {
+            Stop::Rows(RowError::Corrupt { table: CLUSTER.name, detail: "there is no cluster row".to_owned() })
+        })
+    }
+
+    /// Every refusal is a record (G9), except those that only say "try again".
+    fn refusal_record(&self, refusal: &Refusal) -> Option<Record> {
+        if refusal.reason.kind() == strongroom_types::ErrorKind::TryAgain {
+            return None;
+        }
+        let mut facts = self.subject.clone();
+        facts.insert(Fact::Message, refusal.message.as_str().into());
+        Some(Record {
+            wall: self.wall,
+            stamp: self.stamp.clone(),
+            act: self.asked,
+            refused: Some(refusal.reason),
+            rule: refusal.rule.clone(),
+            items: self.items.clone(),
+            facts,
+        })
+    }
+}
+
+fn stamp_of(rows: &dyn Rows, actor: &Actor) -> Result<Stamp, RowError> {
+    match actor {
+        Actor::Node(node) => Ok(Stamp { principal: None, key: None, node: Some(*node) }),
+        Actor::Client(key) => Ok(Stamp { principal: principal_of(rows, key)?, key: Some(*key), node: None }),
+    }
+}
+
+/// The principal that a key belongs to, revoked or not.
+pub(crate) fn principal_of(rows: &dyn Rows, key: &strongroom_types::KeyHash) -> Result<Option<PrincipalId>, RowError> {
+    crate::tables::PRINCIPALS_BY_KEY.read(rows, key)
+}
+
+fn only_people(node: NodeId, act: Act) -> Refusal {
+    Refusal::new(Reason::RoleNotAllowed, "C5", format!("node {node} may not {}: it takes a principal", act.name()), "")
+}

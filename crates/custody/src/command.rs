@@ -1,0 +1,440 @@
+//! What can be asked of custody, and what it answers. Both are stored in log entries: numbers are never reused.
+
+use std::collections::BTreeMap;
+
+use minicbor::bytes::ByteVec;
+use strongroom_types::{
+    ChunkIndex, DeviceId, ItemId, KeyHash, NodeId, PrincipalId, RecordSeq, RequestId, Role, SessionId, UnitId,
+    UnixMillis, UploadEpoch,
+};
+
+use crate::{
+    Act,
+    clock::Reading,
+    profile::RequestAct,
+    request::RequestRow,
+    tables::{ClusterRow, Description, DeviceType, ManifestStep, UploadEnd},
+};
+
+/// A command. Ids and random values were drawn by whoever proposed it.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub enum Command {
+    /// Opens an upload.
+    #[n(0)]
+    OpenUpload(#[n(0)] OpenUpload),
+    /// Gives an upload to a new stream.
+    #[n(1)]
+    ResumeUpload(#[n(0)] ResumeUpload),
+    /// Commits durable chunks.
+    #[n(2)]
+    CommitProgress(#[n(0)] CommitProgress),
+    /// Seals a received upload.
+    #[n(3)]
+    Seal(#[n(0)] Seal),
+    /// Opens, fills and seals a small original.
+    #[n(4)]
+    SealOriginal(#[n(0)] SealOriginal),
+    /// Appends a label.
+    #[n(5)]
+    LabelItem(#[n(0)] LabelItem),
+    /// Submits a request.
+    #[n(6)]
+    SubmitRequest(#[n(0)] SubmitRequest),
+    /// Approves a request.
+    #[n(7)]
+    ApproveRequest(#[n(0)] ApproveRequest),
+    /// Rejects a request.
+    #[n(8)]
+    RejectRequest(#[n(0)] RejectRequest),
+    /// Begins a session under a grant or a standing view.
+    #[n(9)]
+    BeginSession(#[n(0)] BeginSession),
+    /// Ends a session.
+    #[n(10)]
+    EndSession(#[n(0)] EndSession),
+    /// Registers a principal.
+    #[n(11)]
+    RegisterPrincipal(#[n(0)] RegisterPrincipal),
+    /// Replaces a principal's key.
+    #[n(12)]
+    RotatePrincipal(#[n(0)] RotatePrincipal),
+    /// Ends a principal's access.
+    #[n(13)]
+    RevokePrincipal(#[n(0)] RevokePrincipal),
+    /// Registers a unit.
+    #[n(14)]
+    AddUnit(#[n(0)] AddUnit),
+    /// Registers a device.
+    #[n(15)]
+    AddDevice(#[n(0)] AddDevice),
+    /// Advances the compliance clock.
+    #[n(16)]
+    Tick(#[n(0)] Tick),
+    /// Records a refusal that was decided at the edge.
+    #[n(17)]
+    NoteRefusal(#[n(0)] NoteRefusal),
+    /// Expires uploads without progress.
+    #[n(18)]
+    ExpireUploads(#[n(0)] ExpireUploads),
+    /// Records faults of shards.
+    #[n(19)]
+    NoteShardFault(#[n(0)] NoteShardFault),
+    /// Creates the cluster's custody state, once.
+    #[n(20)]
+    CreateCluster(#[n(0)] Box<CreateCluster>),
+}
+
+/// Creates the cluster's custody state, once.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct CreateCluster {
+    /// What the cluster is.
+    #[n(0)]
+    pub cluster: ClusterRow,
+    /// Texts of the first profiles.
+    #[n(1)]
+    pub profiles: Vec<String>,
+    /// First units.
+    #[n(2)]
+    pub units: Vec<AddUnit>,
+    /// First devices.
+    #[n(3)]
+    pub devices: Vec<AddDevice>,
+    /// First principals: at least one security officer, who registers the others.
+    #[n(4)]
+    pub principals: Vec<RegisterPrincipal>,
+    /// Digest of the genesis file, which every disk's marker holds too.
+    #[cbor(n(5), with = "minicbor::bytes")]
+    pub genesis: [u8; 32],
+}
+
+/// Opens an upload.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct OpenUpload {
+    /// The new item.
+    #[n(0)]
+    pub item: ItemId,
+    /// What is known of it.
+    #[n(1)]
+    pub description: Description,
+    /// Its wrapped key.
+    #[n(2)]
+    pub wrapped_key: ByteVec,
+    /// Node that took the call.
+    #[n(3)]
+    pub gateway: NodeId,
+}
+
+/// Gives an upload to a new stream.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct ResumeUpload {
+    /// The item.
+    #[n(0)]
+    pub item: ItemId,
+    /// Node that serves the stream.
+    #[n(1)]
+    pub gateway: NodeId,
+}
+
+/// Commits durable chunks.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct CommitProgress {
+    /// The item.
+    #[n(0)]
+    pub item: ItemId,
+    /// Stream that wrote them.
+    #[n(1)]
+    pub epoch: UploadEpoch,
+    /// First chunk; must follow what is committed.
+    #[n(2)]
+    pub first: ChunkIndex,
+    /// The chunks.
+    #[n(3)]
+    pub step: ManifestStep,
+    /// Plain bytes in them.
+    #[n(4)]
+    pub bytes: u64,
+    /// SHA-256 midstate after them; empty with `end`.
+    #[n(5)]
+    pub sha256_midstate: ByteVec,
+    /// Present where these are the last.
+    #[n(6)]
+    pub end: Option<UploadEnd>,
+}
+
+/// Seals a received upload.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Seal {
+    /// The item.
+    #[n(0)]
+    pub item: ItemId,
+    /// Length that the caller sent.
+    #[n(1)]
+    pub size_bytes: u64,
+    /// BLAKE3 that the caller computed.
+    #[n(2)]
+    pub blake3: Option<strongroom_types::ItemDigest>,
+    /// SHA-256 that the caller computed.
+    #[n(3)]
+    pub sha256: Option<strongroom_types::Sha256Digest>,
+}
+
+/// Opens, fills and seals a small original.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct SealOriginal {
+    /// Opens it.
+    #[n(0)]
+    pub open: OpenUpload,
+    /// Its only chunk; no runs for an empty original.
+    #[n(1)]
+    pub step: ManifestStep,
+    /// Length and digests, already compared with the caller's.
+    #[n(2)]
+    pub end: UploadEnd,
+}
+
+/// Appends a label.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct LabelItem {
+    /// The item.
+    #[n(0)]
+    pub item: ItemId,
+    /// Name of the label.
+    #[n(1)]
+    pub name: String,
+    /// Its new value.
+    #[n(2)]
+    pub value: String,
+}
+
+/// Submits a request.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct SubmitRequest {
+    /// What is asked for.
+    #[n(0)]
+    pub act: RequestAct,
+    /// Of which items.
+    #[n(1)]
+    pub items: Vec<ItemId>,
+    /// The form.
+    #[n(2)]
+    pub fields: BTreeMap<String, String>,
+}
+
+/// Approves a request.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct ApproveRequest {
+    /// The request.
+    #[n(0)]
+    pub request: RequestId,
+}
+
+/// Rejects a request.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct RejectRequest {
+    /// The request.
+    #[n(0)]
+    pub request: RequestId,
+    /// Why.
+    #[n(1)]
+    pub reason: String,
+}
+
+/// Begins a session.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct BeginSession {
+    /// The new session.
+    #[n(0)]
+    pub session: SessionId,
+    /// Under what.
+    #[n(1)]
+    pub under: Under,
+}
+
+/// What a session is begun under.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub enum Under {
+    /// A grant to hand out: copy, transfer or provide.
+    #[n(0)]
+    CopyOut(#[n(0)] RequestId),
+    /// A grant to view one of its items.
+    #[n(1)]
+    View(#[n(0)] RequestId, #[n(1)] ItemId),
+    /// A standing view of one item, with the reason given.
+    #[n(2)]
+    StandingView(#[n(0)] ItemId, #[n(1)] String),
+}
+
+/// Ends a session.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct EndSession {
+    /// The session.
+    #[n(0)]
+    pub session: SessionId,
+    /// Whether everything arrived.
+    #[n(1)]
+    pub complete: bool,
+}
+
+/// Registers a principal.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct RegisterPrincipal {
+    /// Name.
+    #[n(0)]
+    pub principal: PrincipalId,
+    /// Key of its certificate.
+    #[n(1)]
+    pub key: KeyHash,
+    /// Roles.
+    #[n(2)]
+    pub roles: Vec<Role>,
+    /// Unit; none means the whole agency.
+    #[n(3)]
+    pub unit: Option<UnitId>,
+}
+
+/// Replaces a principal's key.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct RotatePrincipal {
+    /// Name.
+    #[n(0)]
+    pub principal: PrincipalId,
+    /// The new key.
+    #[n(1)]
+    pub key: KeyHash,
+}
+
+/// Ends a principal's access.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct RevokePrincipal {
+    /// Name.
+    #[n(0)]
+    pub principal: PrincipalId,
+    /// Why.
+    #[n(1)]
+    pub reason: String,
+}
+
+/// Registers a unit.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct AddUnit {
+    /// Short name.
+    #[n(0)]
+    pub unit: UnitId,
+    /// Full name.
+    #[n(1)]
+    pub full_name: String,
+    /// Profile that governs it.
+    #[n(2)]
+    pub profile: strongroom_types::ProfileName,
+}
+
+/// Registers a device.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct AddDevice {
+    /// Register number.
+    #[n(0)]
+    pub device: DeviceId,
+    /// Unit that holds it.
+    #[n(1)]
+    pub unit: UnitId,
+    /// Kind.
+    #[n(2)]
+    pub device_type: DeviceType,
+    /// Brand and model.
+    #[n(3)]
+    pub brand_model: String,
+}
+
+/// Advances the compliance clock. Signatures were verified, and voters counted, by the composition above.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Tick {
+    /// Verified readings, one of each voter at most.
+    #[n(0)]
+    pub readings: Vec<Reading>,
+    /// Number of voters.
+    #[n(1)]
+    pub voters: u32,
+}
+
+/// Records a refusal that was decided at the edge: a call that does not exist, a handshake, a read.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct NoteRefusal {
+    /// Whose certificate, where there was one.
+    #[n(0)]
+    pub key: Option<KeyHash>,
+    /// What was asked.
+    #[n(1)]
+    pub act: Act,
+    /// The call's name or the handshake's fault.
+    #[n(2)]
+    pub call: String,
+    /// Address that it came from, without the port.
+    #[n(3)]
+    pub source: String,
+    /// How many like it are counted in this record.
+    #[n(4)]
+    pub count: u64,
+    /// What it was answered.
+    #[n(5)]
+    pub refusal: strongroom_types::Refusal,
+    /// Item that was asked for, where one was.
+    #[n(6)]
+    pub item: Option<ItemId>,
+}
+
+/// Expires uploads without progress.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct ExpireUploads {
+    /// At most this many.
+    #[n(0)]
+    pub limit: u32,
+}
+
+/// Records a fault of a shard that reading or scrubbing found.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct NoteShardFault {
+    /// The item.
+    #[n(0)]
+    pub item: ItemId,
+    /// Chunk, volume and slot in words.
+    #[n(1)]
+    pub place: String,
+    /// Node that holds it.
+    #[n(2)]
+    pub node: NodeId,
+    /// missing, corrupt or lying.
+    #[n(3)]
+    pub fault: String,
+}
+
+/// What a command is answered.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub enum Answer {
+    /// The upload is open.
+    #[n(0)]
+    UploadOpened(#[n(0)] ItemId),
+    /// The stream owns the upload.
+    #[n(1)]
+    UploadResumed(#[n(0)] UploadEpoch),
+    /// Progress is committed.
+    #[n(2)]
+    ProgressCommitted(#[n(0)] u64),
+    /// The item is sealed.
+    #[n(3)]
+    Sealed(#[n(0)] ItemId, #[n(1)] RecordSeq, #[n(2)] UnixMillis),
+    /// Done; this is its record.
+    #[n(4)]
+    Recorded(#[n(0)] RecordSeq),
+    /// The request as it now stands.
+    #[n(5)]
+    Request(#[n(0)] Box<RequestRow>),
+    /// The session has begun.
+    #[n(6)]
+    SessionBegun(#[n(0)] SessionId, #[n(1)] RecordSeq),
+    /// The clock was ticked.
+    #[n(7)]
+    Ticked(#[n(0)] UnixMillis),
+    /// So many uploads were expired.
+    #[n(8)]
+    Expired(#[n(0)] u32),
+}

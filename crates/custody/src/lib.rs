@@ -1,0 +1,26 @@
+//! The rules of custody: a [`Command`] comes in, a decision and [`Record`]s come out.
+//!
+//! [`apply`] is the only way that custody state changes, on every replica alike. It is deterministic: time, ids
+//! and identities come in with the command; it reads and writes only typed rows. A refused command changes no
+//! row, and its refusal is a record like any other act. Nothing here knows of disks, networks or Raft.
+
+pub mod access;
+pub mod act;
+pub mod apply;
+pub mod clock;
+pub mod command;
+pub mod genesis;
+pub mod item;
+pub mod profile;
+pub mod record;
+pub mod register;
+pub mod request;
+pub mod retention;
+pub mod session;
+pub mod tables;
+pub mod upload;
+
+pub use act::Act;
+pub use apply::{Applied, Context, apply};
+pub use command::{Answer, Command};
+pub use record::{Actor, Fact, Record, Stamp, Value};

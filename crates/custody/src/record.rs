@@ -1,0 +1,406 @@
+//! What the ledger remembers of an act: who, what, to which items, with what result and by which rule.
+//!
+//! A record's bytes are the CBOR of [`Record`]; the tree commits to them with a salt. Facts have numbers, so that
+//! a record written today reads the same in ten years.
+
+use std::collections::BTreeMap;
+
+use minicbor::bytes::ByteVec;
+use strongroom_types::{ItemId, KeyHash, NodeId, PrincipalId, Reason, RequestId, UnixMillis};
+
+use crate::Act;
+
+/// Who asks. Resolved to a principal inside `apply`, so that a revocation is effective at once.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub enum Actor {
+    /// A client whose certificate key was verified by the node that took the call.
+    #[n(0)]
+    Client(#[n(0)] KeyHash),
+    /// The cluster itself, by one of its nodes.
+    #[n(1)]
+    Node(#[n(0)] NodeId),
+}
+
+/// Who acted, as the record keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Stamp {
+    /// The principal, where one is registered for the key.
+    #[n(0)]
+    pub principal: Option<PrincipalId>,
+    /// The key that the certificate proved.
+    #[n(1)]
+    pub key: Option<KeyHash>,
+    /// The node, where the cluster itself acted.
+    #[n(2)]
+    pub node: Option<NodeId>,
+}
+
+/// Names of facts. Numbers are stored and never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode, minicbor::Decode)]
+#[cbor(index_only)]
+pub enum Fact {
+    /// Length in bytes.
+    #[n(1)]
+    SizeBytes,
+    /// BLAKE3 of the original.
+    #[n(2)]
+    Blake3,
+    /// SHA-256 of the original.
+    #[n(3)]
+    Sha256,
+    /// Register number of the device.
+    #[n(4)]
+    Device,
+    /// Unit.
+    #[n(5)]
+    Unit,
+    /// File name on the device.
+    #[n(6)]
+    FileName,
+    /// Start of the recording by the device's clock.
+    #[n(7)]
+    RecordedStart,
+    /// End of the recording by the device's clock.
+    #[n(8)]
+    RecordedEnd,
+    /// Start of retention.
+    #[n(9)]
+    RetentionStart,
+    /// End of the floor; absent where it has none.
+    #[n(10)]
+    FloorUntil,
+    /// Profile and version.
+    #[n(11)]
+    Profile,
+    /// The item was put in quarantine.
+    #[n(12)]
+    Quarantined,
+    /// Request.
+    #[n(13)]
+    Request,
+    /// One of the five acts.
+    #[n(14)]
+    RequestAct,
+    /// Reason given by a person.
+    #[n(15)]
+    ReasonGiven,
+    /// Role in which somebody acted.
+    #[n(16)]
+    Role,
+    /// Session.
+    #[n(17)]
+    Session,
+    /// Whether a session ended complete.
+    #[n(18)]
+    Complete,
+    /// Principal that was acted on.
+    #[n(19)]
+    Principal,
+    /// Key that was registered or ended.
+    #[n(20)]
+    Key,
+    /// Name of a label.
+    #[n(21)]
+    LabelName,
+    /// Value of a label.
+    #[n(22)]
+    LabelValue,
+    /// Message of a refusal.
+    #[n(23)]
+    Message,
+    /// Where a connection came from.
+    #[n(24)]
+    Source,
+    /// How many like it in the same minute.
+    #[n(25)]
+    Count,
+    /// Node.
+    #[n(26)]
+    Node,
+    /// District.
+    #[n(27)]
+    District,
+    /// Length of an outage in milliseconds.
+    #[n(28)]
+    OutageMs,
+    /// Digest of a file or configuration.
+    #[n(29)]
+    Digest,
+    /// Cluster.
+    #[n(30)]
+    Cluster,
+    /// A trial cluster.
+    #[n(31)]
+    Trial,
+    /// End of a grant.
+    #[n(32)]
+    ValidUntil,
+    /// A finding, such as `CLOCK_FAULT`.
+    #[n(33)]
+    Finding,
+    /// Call that was made.
+    #[n(34)]
+    Call,
+    /// When it was sealed.
+    #[n(35)]
+    SealedAt,
+    /// State that something came to.
+    #[n(36)]
+    State,
+    /// Enforcement activity.
+    #[n(37)]
+    Activity,
+    /// SHA-256 of the policy file by which checkpoints of this cluster are judged.
+    #[n(38)]
+    Policy,
+    /// Further fields of a form, one `name=value` a line; backslash, line end and a name's `=` are escaped.
+    #[n(39)]
+    Form,
+}
+
+impl Fact {
+    /// Its name where people and scripts read it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SizeBytes => "size_bytes",
+            Self::Blake3 => "blake3",
+            Self::Sha256 => "sha256",
+            Self::Device => "device",
+            Self::Unit => "unit",
+            Self::FileName => "file_name",
+            Self::RecordedStart => "recorded_start",
+            Self::RecordedEnd => "recorded_end",
+            Self::RetentionStart => "retention_start",
+            Self::FloorUntil => "floor_until",
+            Self::Profile => "profile",
+            Self::Quarantined => "quarantined",
+            Self::Request => "request",
+            Self::RequestAct => "request_act",
+            Self::ReasonGiven => "reason",
+            Self::Role => "role",
+            Self::Session => "session",
+            Self::Complete => "complete",
+            Self::Principal => "principal",
+            Self::Key => "key",
+            Self::LabelName => "label",
+            Self::LabelValue => "value",
+            Self::Message => "message",
+            Self::Source => "source",
+            Self::Count => "count",
+            Self::Node => "node",
+            Self::District => "district",
+            Self::OutageMs => "outage_ms",
+            Self::Digest => "digest",
+            Self::Cluster => "cluster",
+            Self::Trial => "trial",
+            Self::ValidUntil => "valid_until",
+            Self::Finding => "finding",
+            Self::Call => "call",
+            Self::SealedAt => "sealed_at",
+            Self::State => "state",
+            Self::Activity => "activity",
+            Self::Policy => "policy",
+            Self::Form => "form",
+        }
+    }
+}
+
+/// Value of a fact.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub enum Value {
+    /// Text.
+    #[n(0)]
+    Text(#[n(0)] String),
+    /// Bytes: a digest, key or id.
+    #[n(1)]
+    Bytes(#[n(0)] ByteVec),
+    /// A count or a length.
+    #[n(2)]
+    Number(#[n(0)] u64),
+    /// An instant.
+    #[n(3)]
+    Time(#[n(0)] UnixMillis),
+    /// Yes or no.
+    #[n(4)]
+    Flag(#[n(0)] bool),
+}
+
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Bytes(bytes) => bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
+            Self::Number(number) => number.fmt(f),
+            Self::Time(time) => time.fmt(f),
+            Self::Flag(flag) => flag.fmt(f),
+        }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+impl From<u64> for Value {
+    fn from(number: u64) -> Self {
+        Self::Number(number)
+    }
+}
+impl From<bool> for Value {
+    fn from(flag: bool) -> Self {
+        Self::Flag(flag)
+    }
+}
+impl From<UnixMillis> for Value {
+    fn from(time: UnixMillis) -> Self {
+        Self::Time(time)
+    }
+}
+impl From<RequestId> for Value {
+    fn from(request: RequestId) -> Self {
+        Self::Text(request.to_string())
+    }
+}
+impl From<&[u8]> for Value {
+    fn from(bytes: &[u8]) -> Self {
+        Self::Bytes(bytes.to_vec().into())
+    }
+}
+
+/// One entry of the ledger 存证日志条目.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Record {
+    /// Wall time of the command, bounded by the voters' median.
+    #[n(0)]
+    pub wall: UnixMillis,
+    /// Who acted.
+    #[n(1)]
+    pub stamp: Stamp,
+    /// What was done or asked.
+    #[n(2)]
+    pub act: Act,
+    /// Absent where it was done; the reason where it was refused.
+    #[n(3)]
+    pub refused: Option<Reason>,
+    /// Rule that decided, or empty.
+    #[n(4)]
+    pub rule: String,
+    /// Items that it speaks of.
+    #[n(5)]
+    pub items: Vec<ItemId>,
+    /// With what.
+    #[n(6)]
+    pub facts: BTreeMap<Fact, Value>,
+}
+
+impl Record {
+    /// The bytes that the ledger commits to.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        strongroom_types::rows::encode(self)
+    }
+
+    /// Reads a record from its bytes, and only from exactly the bytes that [`Self::to_bytes`] gives.
+    ///
+    /// # Errors
+    /// [`RecordError`] where the bytes are not a record in its one form.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
+        let record: Self = minicbor::decode(bytes).map_err(|error| RecordError::NotARecord(error.to_string()))?;
+        if record.to_bytes() == bytes { Ok(record) } else { Err(RecordError::NotCanonical) }
+    }
+
+    /// Looks a fact up as bytes.
+    #[must_use]
+    pub fn bytes(&self, fact: Fact) -> Option<&[u8]> {
+        match self.facts.get(&fact) {
+            Some(Value::Bytes(bytes)) => Some(bytes.as_slice()),
+            Some(Value::Text(_) | Value::Number(_) | Value::Time(_) | Value::Flag(_)) | None => None,
+        }
+    }
+
+    /// Looks a fact up as a number.
+    #[must_use]
+    pub fn number(&self, fact: Fact) -> Option<u64> {
+        match self.facts.get(&fact) {
+            Some(Value::Number(number)) => Some(*number),
+            Some(Value::Text(_) | Value::Bytes(_) | Value::Time(_) | Value::Flag(_)) | None => None,
+        }
+    }
+
+    /// Looks a fact up as an instant.
+    #[must_use]
+    pub fn time(&self, fact: Fact) -> Option<UnixMillis> {
+        match self.facts.get(&fact) {
+            Some(Value::Time(time)) => Some(*time),
+            Some(Value::Text(_) | Value::Bytes(_) | Value::Number(_) | Value::Flag(_)) | None => None,
+        }
+    }
+
+    /// Looks a fact up as text.
+    #[must_use]
+    pub fn text(&self, fact: Fact) -> Option<&str> {
+        match self.facts.get(&fact) {
+            Some(Value::Text(text)) => Some(text),
+            Some(Value::Bytes(_) | Value::Number(_) | Value::Time(_) | Value::Flag(_)) | None => None,
+        }
+    }
+}
+
+/// Bytes that are no record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// They do not decode.
+    #[error("these bytes are no record: {0}")]
+    NotARecord(String),
+    /// They decode, but are not the one form of that record.
+    #[error("these bytes are not the canonical form of their record")]
+    NotCanonical,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Record {
+        Record {
+            wall: UnixMillis(1_700_000_000_000),
+            stamp: Stamp { principal: Some("legal".parse().expect("a name")), key: None, node: None },
+            act: Act::RequestSubmit,
+            refused: None,
+            rule: "R-000-25a".to_owned(),
+            items: vec![ItemId::new([7; 16])],
+            facts: BTreeMap::from([(Fact::Request, RequestId(3).into()), (Fact::SizeBytes, 9.into())]),
+        }
+    }
+
+    #[test]
+    fn bytes_are_fixed() {
+        let hex: String = sample().to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(
+            hex,
+            "871b0000018bcfe5680081656c6567616c0bf669522d3030302d323561815007070707070707070707070707070707\
+             a201820281090d820081655245512d33"
+                .replace(' ', "")
+        );
+        assert_eq!(Record::from_bytes(&sample().to_bytes()), Ok(sample()));
+    }
+
+    #[test]
+    fn another_spelling_of_the_same_record_is_refused() {
+        let mut bytes = sample().to_bytes();
+        bytes.push(0);
+        assert_eq!(Record::from_bytes(&bytes), Err(RecordError::NotCanonical));
+        let mut long_form = sample().to_bytes();
+        // The act's small integer, spelt in two bytes.
+        let position = long_form.iter().position(|byte| *byte == 0x0b).expect("the act");
+        long_form.splice(position..=position, [0x18, 0x0b]);
+        assert_eq!(Record::from_bytes(&long_form), Err(RecordError::NotCanonical));
+    }
+}

@@ -1,0 +1,242 @@
+//! The registers of people, units and devices, and what the cluster itself notes.
+
+use std::collections::BTreeMap;
+
+use strongroom_types::{KeyHash, PrincipalId, Reason, RecordSeq, Refusal, UnitId};
+
+use crate::{
+    Act, Answer, Fact, Stamp,
+    access::{Stop, within_unit},
+    apply::{Decision, principal_of},
+    clock,
+    command::{
+        AddDevice, AddUnit, NoteRefusal, NoteShardFault, RegisterPrincipal, RevokePrincipal, RotatePrincipal, Tick,
+    },
+    request::field_missing,
+    tables::{DEVICES, DeviceRow, PRINCIPALS, PRINCIPALS_BY_KEY, PrincipalRow, UNITS, UnitRow},
+    upload::{check_text, newest_profile},
+};
+
+pub(crate) fn register_principal(decision: &mut Decision<'_>, command: &RegisterPrincipal) -> Result<Answer, Stop> {
+    let security = decision.authorize(Act::PrincipalRegister)?;
+    reaches(&security, command.unit.as_ref())?;
+    Ok(Answer::Recorded(write_principal(decision, command)?))
+}
+
+/// Writes a new principal and its record, where it is sound. Genesis writes the first ones this way too.
+pub(crate) fn write_principal(decision: &mut Decision<'_>, command: &RegisterPrincipal) -> Result<RecordSeq, Stop> {
+    let distinct = command.roles.iter().enumerate().all(|(at, role)| !command.roles[..at].contains(role));
+    if command.roles.is_empty() || !distinct {
+        return Err(Refusal::invalid("a principal takes at least one role, and each once").into());
+    }
+    if PRINCIPALS.read(decision.rows, &command.principal)?.is_some() {
+        return Err(Refusal::new(
+            Reason::AlreadyExists,
+            "",
+            format!("principal {} exists already", command.principal),
+            "a new key: `strongroom principal rotate`; another person: another name",
+        )
+        .into());
+    }
+    if let Some(unit) = &command.unit {
+        known_unit(decision, unit)?;
+    }
+    refuse_known_key(decision, &command.key)?;
+    let row = PrincipalRow {
+        id: command.principal.clone(),
+        key: command.key,
+        roles: command.roles.clone(),
+        unit: command.unit.clone(),
+        revoked_at: None,
+    };
+    PRINCIPALS.write(decision.rows, &command.principal, &row);
+    PRINCIPALS_BY_KEY.write(decision.rows, &command.key, &command.principal);
+    let roles = command.roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(" ");
+    let mut facts = principal_facts(&command.principal, &command.key);
+    facts.insert(Fact::Role, roles.into());
+    if let Some(unit) = &command.unit {
+        facts.insert(Fact::Unit, unit.as_str().into());
+    }
+    Ok(decision.record(Act::PrincipalRegister, "C5", Vec::new(), facts))
+}
+
+pub(crate) fn rotate_principal(decision: &mut Decision<'_>, command: &RotatePrincipal) -> Result<Answer, Stop> {
+    let security = decision.authorize(Act::PrincipalRotate)?;
+    let mut row = active(decision, &command.principal)?;
+    reaches(&security, row.unit.as_ref())?;
+    if row.key == command.key {
+        return Err(Refusal::invalid(
+            "this is the principal's key already: renewing a certificate for it needs nothing",
+        )
+        .into());
+    }
+    refuse_known_key(decision, &command.key)?;
+    // The old key stays in the index, so that whoever still uses it is named in the refusal; the row no longer knows it.
+    row.key = command.key;
+    PRINCIPALS.write(decision.rows, &command.principal, &row);
+    PRINCIPALS_BY_KEY.write(decision.rows, &command.key, &command.principal);
+    let facts = principal_facts(&command.principal, &command.key);
+    Ok(Answer::Recorded(decision.record(Act::PrincipalRotate, "C5", Vec::new(), facts)))
+}
+
+pub(crate) fn revoke_principal(decision: &mut Decision<'_>, command: &RevokePrincipal) -> Result<Answer, Stop> {
+    let security = decision.authorize(Act::PrincipalRevoke)?;
+    check_text("the reason", &command.reason)?;
+    if command.reason.trim().is_empty() {
+        return Err(field_missing("reason", "G9").into());
+    }
+    let mut row = active(decision, &command.principal)?;
+    reaches(&security, row.unit.as_ref())?;
+    if security.id == row.id {
+        return Err(Refusal::new(
+            Reason::SamePerson,
+            "C5",
+            format!("{} cannot end their own access", row.id),
+            "another security officer can",
+        )
+        .into());
+    }
+    row.revoked_at = Some(decision.wall);
+    PRINCIPALS.write(decision.rows, &command.principal, &row);
+    let mut facts = principal_facts(&command.principal, &row.key);
+    facts.insert(Fact::ReasonGiven, command.reason.as_str().into());
+    Ok(Answer::Recorded(decision.record(Act::PrincipalRevoke, "C5", Vec::new(), facts)))
+}
+
+pub(crate) fn add_unit(decision: &mut Decision<'_>, command: &AddUnit) -> Result<Answer, Stop> {
+    let security = decision.authorize(Act::UnitAdd)?;
+    reaches(&security, Some(&command.unit))?;
+    Ok(Answer::Recorded(write_unit(decision, command)?))
+}
+
+/// Writes a new unit and its record, where it is sound. Genesis writes the first ones this way too.
+pub(crate) fn write_unit(decision: &mut Decision<'_>, command: &AddUnit) -> Result<RecordSeq, Stop> {
+    check_text("the full name", &command.full_name)?;
+    newest_profile(decision.rows, &command.profile)?;
+    if UNITS.read(decision.rows, &command.unit)?.is_some() {
+        return Err(exists(format!("unit {}", command.unit)).into());
+    }
+    let row =
+        UnitRow { id: command.unit.clone(), full_name: command.full_name.clone(), profile: command.profile.clone() };
+    UNITS.write(decision.rows, &command.unit, &row);
+    let facts =
+        BTreeMap::from([(Fact::Unit, command.unit.as_str().into()), (Fact::Profile, command.profile.as_str().into())]);
+    Ok(decision.record(Act::UnitAdd, "", Vec::new(), facts))
+}
+
+pub(crate) fn add_device(decision: &mut Decision<'_>, command: &AddDevice) -> Result<Answer, Stop> {
+    let custodian = decision.authorize(Act::DeviceAdd)?;
+    within_unit(&custodian, &command.unit)?;
+    Ok(Answer::Recorded(write_device(decision, command)?))
+}
+
+/// Writes a new device and its record, where it is sound. Genesis writes the first ones this way too.
+pub(crate) fn write_device(decision: &mut Decision<'_>, command: &AddDevice) -> Result<RecordSeq, Stop> {
+    check_text("brand and model", &command.brand_model)?;
+    known_unit(decision, &command.unit)?;
+    if DEVICES.read(decision.rows, &command.device)?.is_some() {
+        return Err(exists(format!("device {}", command.device)).into());
+    }
+    let row = DeviceRow {
+        id: command.device.clone(),
+        unit: command.unit.clone(),
+        device_type: command.device_type,
+        brand_model: command.brand_model.clone(),
+    };
+    DEVICES.write(decision.rows, &command.device, &row);
+    let facts =
+        BTreeMap::from([(Fact::Device, command.device.as_str().into()), (Fact::Unit, command.unit.as_str().into())]);
+    Ok(decision.record(Act::DeviceAdd, "R-000-3", Vec::new(), facts))
+}
+
+pub(crate) fn tick(decision: &mut Decision<'_>, command: &Tick) -> Result<Answer, Stop> {
+    decision.node()?;
+    let voters = usize::try_from(command.voters).unwrap_or(usize::MAX);
+    if let Some(outage_ms) = clock::tick(decision.rows, &command.readings, voters)? {
+        let outage = u64::try_from(outage_ms).unwrap_or(0);
+        decision.record(Act::ClockOutage, "C2", Vec::new(), BTreeMap::from([(Fact::OutageMs, outage.into())]));
+    }
+    Ok(Answer::Ticked(clock::read(decision.rows)?.t))
+}
+
+pub(crate) fn note_refusal(decision: &mut Decision<'_>, command: &NoteRefusal) -> Result<Answer, Stop> {
+    let by = decision.node()?;
+    let principal = command.key.as_ref().map(|key| principal_of(decision.rows, key)).transpose()?.flatten();
+    let stamp = Stamp { principal, key: command.key, node: Some(by) };
+    let facts = BTreeMap::from([
+        (Fact::Call, command.call.as_str().into()),
+        (Fact::Source, command.source.as_str().into()),
+        (Fact::Count, command.count.into()),
+    ]);
+    let items = command.item.into_iter().collect();
+    Ok(Answer::Recorded(decision.record_refused(stamp, command.act, &command.refusal, items, facts)))
+}
+
+pub(crate) fn note_shard_fault(decision: &mut Decision<'_>, command: &NoteShardFault) -> Result<Answer, Stop> {
+    decision.node()?;
+    let facts = BTreeMap::from([
+        (Fact::Node, command.node.to_string().into()),
+        (Fact::Finding, command.fault.as_str().into()),
+        (Fact::State, command.place.as_str().into()),
+    ]);
+    Ok(Answer::Recorded(decision.record(Act::ShardFault, "", vec![command.item], facts)))
+}
+
+/// Rights are scoped by unit: an officer of one unit registers nobody for another, or for the whole agency.
+fn reaches(officer: &PrincipalRow, unit: Option<&UnitId>) -> Result<(), Refusal> {
+    match (unit, &officer.unit) {
+        (Some(unit), _) => within_unit(officer, unit),
+        (None, None) => Ok(()),
+        (None, Some(own)) => Err(Refusal::new(
+            Reason::OutsideUnit,
+            "C5",
+            format!("{} belongs to unit {own}, this concerns the whole agency", officer.id),
+            "ask a security officer of the agency",
+        )),
+    }
+}
+
+fn known_unit(decision: &Decision<'_>, unit: &UnitId) -> Result<(), Stop> {
+    match UNITS.read(&*decision.rows, unit)? {
+        Some(_) => Ok(()),
+        None => Err(Refusal::not_found(format!("unit {unit}")).into()),
+    }
+}
+
+fn active(decision: &Decision<'_>, principal: &PrincipalId) -> Result<PrincipalRow, Stop> {
+    let row = PRINCIPALS
+        .read(&*decision.rows, principal)?
+        .ok_or_else(|| Refusal::not_found(format!("principal {principal}")))?;
+    match row.revoked_at {
+        None => Ok(row),
+        Some(at) => Err(Refusal::new(
+            Reason::WrongState,
+            "C5",
+            format!("access of {principal} ended at {at}"),
+            "register the person under a new name",
+        )
+        .into()),
+    }
+}
+
+/// One key belongs to one principal for ever, also after it was replaced or revoked.
+fn refuse_known_key(decision: &Decision<'_>, key: &KeyHash) -> Result<(), Stop> {
+    match principal_of(&*decision.rows, key)? {
+        None => Ok(()),
+        Some(owner) => Err(Refusal::new(
+            Reason::AlreadyExists,
+            "C5",
+            format!("key {} belongs or belonged to {owner}", key.short()),
+            "issue a certificate with a new key",
+        )
+        .into()),
+    }
+}
+
+fn principal_facts(principal: &PrincipalId, key: &KeyHash) -> BTreeMap<Fact, crate::Value> {
+    BTreeMap::from([(Fact::Principal, principal.as_str().into()), (Fact::Key, key.as_bytes().as_slice().into())])
+}
+
+fn exists(what: String) -> Refusal {
+    Refusal::new(Reason::AlreadyExists, "", format!("{what} exists already"), "choose another name")
+}

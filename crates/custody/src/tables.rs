@@ -1,0 +1,468 @@
+//! The tables of custody: number, key and row of each. Numbers are stored and never reused.
+
+use std::collections::BTreeMap;
+
+use minicbor::bytes::ByteVec;
+use strongroom_types::{
+    ActivityId, ChunkDigest, ChunkIndex, ClusterId, DeviceId, ItemDigest, ItemId, KeyHash, NodeId, PlacementEpoch,
+    PrincipalId, ProfileName, RecordSeq, Role, SessionId, Sha256Digest, ShardIndex, SubtreeValue, UnitId, UnixMillis,
+    UploadEpoch, VolumeId, rows::Table,
+};
+
+use crate::{clock::ClockRow, profile::Profile, request::RequestRow, session::SessionRow};
+
+/// Principals by name.
+pub const PRINCIPALS: Table<PrincipalId, PrincipalRow> = Table::new(1, "principals");
+/// The principal that a key belongs to.
+pub const PRINCIPALS_BY_KEY: Table<KeyHash, PrincipalId> = Table::new(2, "principals_by_key");
+/// Units by short name.
+pub const UNITS: Table<UnitId, UnitRow> = Table::new(3, "units");
+/// Devices by register number.
+pub const DEVICES: Table<DeviceId, DeviceRow> = Table::new(4, "devices");
+/// Every version of every profile.
+pub const PROFILES: Table<(ProfileName, u64), ProfileRow> = Table::new(5, "profiles");
+/// Open uploads.
+pub const UPLOADS: Table<ItemId, UploadRow> = Table::new(6, "uploads");
+/// Where the chunks of an original are, by first chunk of each committed step. Sealing leaves these rows as they are.
+pub const MANIFEST: Table<(ItemId, ChunkIndex), ManifestStep> = Table::new(7, "manifest");
+/// Sealed items.
+pub const ITEMS: Table<ItemId, ItemRow> = Table::new(8, "items");
+/// Wrapped item keys. The metastore keeps this table in a column family of its own.
+pub const ITEM_KEYS: Table<ItemId, ByteVec> = Table::new(9, "item_keys");
+/// Items of a unit, newest first: the second part of the key is [`newest_first`] of the seal's sequence.
+pub const ITEMS_BY_UNIT: Table<(UnitId, u64), ItemId> = Table::new(10, "items_by_unit");
+/// Requests by number, newest first: the key is [`newest_first`] of the number.
+pub const REQUESTS: Table<u64, RequestRow> = Table::new(11, "requests");
+/// Sessions of reading.
+pub const SESSIONS: Table<SessionId, SessionRow> = Table::new(13, "sessions");
+/// The compliance clock.
+pub const CLOCK: Table<(), ClockRow> = Table::new(14, "clock");
+/// Records that speak of an item.
+pub const RECORDS_BY_ITEM: Table<(ItemId, RecordSeq), ()> = Table::new(16, "records_by_item");
+/// Counters.
+pub const COUNTERS: Table<(), CountersRow> = Table::new(17, "counters");
+/// What the cluster is.
+pub const CLUSTER: Table<(), ClusterRow> = Table::new(18, "cluster");
+/// Open uploads by the instant of their last progress.
+pub const UPLOADS_BY_PROGRESS: Table<(UnixMillis, ItemId), ()> = Table::new(19, "uploads_by_progress");
+
+/// A key part that sorts the greatest number first.
+#[must_use]
+pub const fn newest_first(number: u64) -> u64 {
+    u64::MAX - number
+}
+
+/// A principal.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct PrincipalRow {
+    /// Name.
+    #[n(0)]
+    pub id: PrincipalId,
+    /// Its one key.
+    #[n(1)]
+    pub key: KeyHash,
+    /// Its roles.
+    #[n(2)]
+    pub roles: Vec<Role>,
+    /// Its unit; none means the whole agency.
+    #[n(3)]
+    pub unit: Option<UnitId>,
+    /// When access ended.
+    #[n(4)]
+    pub revoked_at: Option<UnixMillis>,
+}
+
+impl PrincipalRow {
+    /// Whether its rights reach subjects of `unit`.
+    #[must_use]
+    pub fn covers(&self, unit: &UnitId) -> bool {
+        self.unit.as_ref().is_none_or(|own| own == unit)
+    }
+}
+
+/// A unit.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct UnitRow {
+    /// Short name.
+    #[n(0)]
+    pub id: UnitId,
+    /// Full name.
+    #[n(1)]
+    pub full_name: String,
+    /// Profile that governs it; always its newest version.
+    #[n(2)]
+    pub profile: ProfileName,
+}
+
+/// A recording device.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct DeviceRow {
+    /// Register number.
+    #[n(0)]
+    pub id: DeviceId,
+    /// Unit that holds it.
+    #[n(1)]
+    pub unit: UnitId,
+    /// Kind (R-000-2).
+    #[n(2)]
+    pub device_type: DeviceType,
+    /// Brand and model.
+    #[n(3)]
+    pub brand_model: String,
+}
+
+/// Kinds of device that the texts name (R-000-2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode, minicbor::Decode)]
+#[cbor(index_only)]
+pub enum DeviceType {
+    /// 照相机.
+    #[n(0)]
+    Camera,
+    /// 摄像机.
+    #[n(1)]
+    Camcorder,
+    /// 录音笔.
+    #[n(2)]
+    VoiceRecorder,
+    /// 执法记录仪.
+    #[n(3)]
+    Bwc,
+    /// 手持执法终端.
+    #[n(4)]
+    HandheldTerminal,
+    /// 视频监控.
+    #[n(5)]
+    Surveillance,
+}
+
+impl DeviceType {
+    /// Every kind.
+    pub const ALL: [Self; 6] =
+        [Self::Camera, Self::Camcorder, Self::VoiceRecorder, Self::Bwc, Self::HandheldTerminal, Self::Surveillance];
+
+    /// The name on the wire and on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Camera => "camera",
+            Self::Camcorder => "camcorder",
+            Self::VoiceRecorder => "voice_recorder",
+            Self::Bwc => "bwc",
+            Self::HandheldTerminal => "handheld_terminal",
+            Self::Surveillance => "surveillance",
+        }
+    }
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// One version of a profile.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct ProfileRow {
+    /// The file's text, as it was given.
+    #[n(0)]
+    pub toml: String,
+    /// What it says.
+    #[n(1)]
+    pub profile: Profile,
+    /// Record that activated it.
+    #[n(2)]
+    pub seq: RecordSeq,
+}
+
+/// What is known of an original before its bytes.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Description {
+    /// Recording device.
+    #[n(0)]
+    pub device: DeviceId,
+    /// Unit that recorded it.
+    #[n(1)]
+    pub unit: UnitId,
+    /// File name on the device.
+    #[n(2)]
+    pub file_name: String,
+    /// Start by the device's clock.
+    #[n(3)]
+    pub recorded_start: UnixMillis,
+    /// End by the device's clock.
+    #[n(4)]
+    pub recorded_end: UnixMillis,
+    /// Enforcement activity.
+    #[n(5)]
+    pub activity: Option<ActivityId>,
+    /// Labels known at docking.
+    #[n(6)]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// An open upload.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct UploadRow {
+    /// What is known of the original.
+    #[n(0)]
+    pub description: Description,
+    /// Who opened it.
+    #[n(1)]
+    pub opened_by: PrincipalId,
+    /// Newest stream; older ones can commit nothing more.
+    #[n(2)]
+    pub epoch: UploadEpoch,
+    /// Node that serves the newest stream.
+    #[n(3)]
+    pub gateway: NodeId,
+    /// Chunks committed.
+    #[n(4)]
+    pub chunks: ChunkIndex,
+    /// Bytes committed.
+    #[n(5)]
+    pub committed_bytes: u64,
+    /// SHA-256 midstate after the committed bytes, in `codec`'s stored form; empty at the start.
+    #[n(6)]
+    pub sha256_midstate: ByteVec,
+    /// Compliance time of the last progress.
+    #[n(7)]
+    pub progress_at: UnixMillis,
+    /// Present when every byte is received and durable.
+    #[n(8)]
+    pub end: Option<UploadEnd>,
+}
+
+/// The end of a completely received original.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct UploadEnd {
+    /// Length in bytes.
+    #[n(0)]
+    pub size_bytes: u64,
+    /// BLAKE3, merged from the manifest's subtree values.
+    #[n(1)]
+    pub blake3: ItemDigest,
+    /// SHA-256.
+    #[n(2)]
+    pub sha256: Sha256Digest,
+}
+
+/// Name and subtree value of one chunk: 64 bytes in the manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkEntry {
+    /// Name of the sealed chunk.
+    pub name: ChunkDigest,
+    /// BLAKE3 subtree value of the plain chunk.
+    pub value: SubtreeValue,
+}
+
+/// Consecutive chunks with one upload epoch in one volume.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct ManifestRun {
+    /// First chunk.
+    #[n(0)]
+    pub first: ChunkIndex,
+    /// Stream that wrote them: part of their nonces.
+    #[n(1)]
+    pub epoch: UploadEpoch,
+    /// Volume that holds their shards.
+    #[n(2)]
+    pub volume: VolumeId,
+    /// Its placement epoch when they were written.
+    #[n(3)]
+    pub placement_epoch: PlacementEpoch,
+    /// The chunks.
+    #[n(4)]
+    #[cbor(with = "chunk_entries")]
+    pub chunks: Vec<ChunkEntry>,
+    /// Shards that were not durable when the chunk counted: chunk and slot. Repair makes them good.
+    #[n(5)]
+    pub absent: Vec<AbsentShard>,
+}
+
+/// A shard that was not durable when its chunk counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct AbsentShard {
+    /// Chunk.
+    #[n(0)]
+    pub chunk: ChunkIndex,
+    /// Slot.
+    #[n(1)]
+    pub slot: ShardIndex,
+}
+
+/// One committed step of progress: the chunks from its key on.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct ManifestStep {
+    /// Runs in order, without gaps.
+    #[n(0)]
+    pub runs: Vec<ManifestRun>,
+}
+
+impl ManifestStep {
+    /// Number of chunks.
+    #[must_use]
+    pub fn chunk_count(&self) -> u64 {
+        self.runs.iter().map(|run| run.chunks.len() as u64).sum()
+    }
+}
+
+/// A sealed item.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct ItemRow {
+    /// What was known of it when it was sent.
+    #[n(0)]
+    pub description: Description,
+    /// Length and digests.
+    #[n(1)]
+    pub original: UploadEnd,
+    /// Who sent it.
+    #[n(2)]
+    pub sent_by: PrincipalId,
+    /// Wall time of the seal.
+    #[n(3)]
+    pub sealed_at: UnixMillis,
+    /// Record of the seal.
+    #[n(4)]
+    pub seq: RecordSeq,
+    /// Why and how long it is kept.
+    #[n(5)]
+    pub retention: Retention,
+    /// Labels with every value they had, oldest first.
+    #[n(6)]
+    pub labels: BTreeMap<String, Vec<LabelValue>>,
+    /// True while nobody has released it from quarantine (R-001-5).
+    #[n(7)]
+    pub quarantined: bool,
+    /// Findings, such as `CLOCK_FAULT` (G4).
+    #[n(8)]
+    pub findings: Vec<String>,
+}
+
+/// Value that a label had.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct LabelValue {
+    /// The value.
+    #[n(0)]
+    pub value: String,
+    /// Who set it.
+    #[n(1)]
+    pub by: PrincipalId,
+    /// Record that set it.
+    #[n(2)]
+    pub seq: RecordSeq,
+}
+
+/// Retention as it stands (semantics C1).
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Retention {
+    /// The later of the compliance clock and the voters' median wall clock at the seal.
+    #[n(0)]
+    pub start: UnixMillis,
+    /// Profile that sealed it.
+    #[n(1)]
+    pub profile: ProfileName,
+    /// Its version.
+    #[n(2)]
+    pub version: u64,
+    /// End of the floor; none where the profile names no floor.
+    #[n(3)]
+    pub floor_until: Option<UnixMillis>,
+}
+
+/// Counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct CountersRow {
+    /// Number of the newest request.
+    #[n(0)]
+    pub requests: u64,
+    /// Sealed items.
+    #[n(1)]
+    pub items: u64,
+    /// Open uploads.
+    #[n(2)]
+    pub uploads: u64,
+}
+
+/// What the cluster is, from its genesis.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct ClusterRow {
+    /// Its id.
+    #[n(0)]
+    pub cluster: ClusterId,
+    /// A trial cluster accepts a test clock and says so everywhere.
+    #[n(1)]
+    pub trial: bool,
+    /// When it was created.
+    #[n(2)]
+    pub created_at: UnixMillis,
+    /// The policy file by which checkpoints are judged.
+    #[n(3)]
+    pub policy: String,
+    /// SHA-256 of the policy file: every seal's record binds it.
+    #[cbor(n(6), with = "minicbor::bytes")]
+    pub policy_digest: [u8; 32],
+    /// Storage class of new originals.
+    #[n(4)]
+    pub class: String,
+    /// First line of every checkpoint.
+    #[n(5)]
+    pub origin: String,
+}
+
+/// [`ChunkEntry`]s as one byte string, 64 bytes each.
+mod chunk_entries {
+    use minicbor::{Decoder, Encoder};
+
+    use super::{ChunkDigest, ChunkEntry, SubtreeValue};
+
+    pub(super) fn encode<C, W: minicbor::encode::Write>(
+        entries: &[ChunkEntry],
+        encoder: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        let mut bytes = Vec::with_capacity(entries.len() * 64);
+        for entry in entries {
+            bytes.extend_from_slice(entry.name.as_bytes());
+            bytes.extend_from_slice(entry.value.as_bytes());
+        }
+        encoder.bytes(&bytes)?;
+        Ok(())
+    }
+
+    pub(super) fn decode<C>(decoder: &mut Decoder<'_>, _: &mut C) -> Result<Vec<ChunkEntry>, minicbor::decode::Error> {
+        let position = decoder.position();
+        let (entries, rest) = decoder.bytes()?.as_chunks::<64>();
+        if !rest.is_empty() {
+            return Err(minicbor::decode::Error::message("chunk entries are 64 bytes each").at(position));
+        }
+        Ok(entries.iter().map(entry).collect())
+    }
+
+    fn entry(bytes: &[u8; 64]) -> ChunkEntry {
+        let (halves, _) = bytes.as_chunks::<32>();
+        ChunkEntry { name: ChunkDigest::new(halves[0]), value: SubtreeValue::new(halves[1]) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_costs_64_bytes_in_the_manifest() {
+        let entry = ChunkEntry { name: ChunkDigest::new([1; 32]), value: SubtreeValue::new([2; 32]) };
+        let run = |count| ManifestRun {
+            first: ChunkIndex(0),
+            epoch: UploadEpoch(1),
+            volume: VolumeId(1),
+            placement_epoch: PlacementEpoch(0),
+            chunks: vec![entry; count],
+            absent: Vec::new(),
+        };
+        let bytes = |count| strongroom_types::rows::encode(&run(count)).len();
+        assert_eq!(bytes(16) - bytes(8), 8 * 64);
+        let stored = strongroom_types::rows::encode(&run(3));
+        assert_eq!(minicbor::decode::<ManifestRun>(&stored).expect("decodes"), run(3));
+        assert!(minicbor::decode::<ManifestRun>(&stored[..stored.len() - 1]).is_err());
+    }
+}

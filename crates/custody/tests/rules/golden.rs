@@ -1,0 +1,192 @@
+//! The bytes of everything stored, written out: `UPDATE_GOLDEN=1 cargo test` writes them anew, and the change is
+//! reviewed like code.
+
+use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
+
+use strongroom_custody::{
+    Answer,
+    clock::{ClockRow, ReadingRow},
+    profile::{Profile, RequestAct},
+    request::{ApprovalRow, RequestRow, RequestState},
+    session::SessionRow,
+    tables::{
+        AbsentShard, CountersRow, DeviceRow, DeviceType, ItemRow, LabelValue, ManifestStep, PrincipalRow, ProfileRow,
+        Retention, UnitRow, UploadRow,
+    },
+};
+use strongroom_types::{
+    ChunkIndex, NodeId, RecordSeq, RequestId, Role, ShardIndex, UploadEpoch, rows::encode,
+};
+
+use crate::{
+    fixture::{DAY, GATEWAY, START, created, description, end, fields, id, item, key, session, step, unit},
+    samples,
+};
+
+/// Compares named lines with a golden file.
+pub(crate) fn check(name: &str, lines: Vec<(String, String)>) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.txt"));
+    let text = lines.into_iter().fold(String::new(), |mut text, (name, value)| {
+        writeln!(text, "{name}: {value}").expect("writes to memory");
+        text
+    });
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &text).expect("the golden file can be written");
+    }
+    let expected = std::fs::read_to_string(&path).expect("the golden file is there: UPDATE_GOLDEN=1 writes it");
+    for (expected, found) in expected.lines().zip(text.lines()) {
+        assert_eq!(found, expected, "{name} changed: what is stored must stay readable");
+    }
+    assert_eq!(text.lines().count(), expected.lines().count(), "{name} has other lines");
+}
+
+/// Name and hex of a value, having checked that the bytes give it back.
+fn line<V>(name: &str, value: &V) -> (String, String)
+where
+    V: minicbor::Encode<()> + for<'b> minicbor::Decode<'b, ()> + PartialEq + std::fmt::Debug,
+{
+    let bytes = encode(value);
+    assert_eq!(&minicbor::decode::<V>(&bytes).expect("decodes"), value);
+    assert!(minicbor::decode::<V>(&bytes[..bytes.len() - 1]).is_err(), "{name} cut short was taken");
+    let hex = bytes.iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("writes to memory");
+        hex
+    });
+    (name.to_owned(), hex)
+}
+
+#[test]
+fn commands_are_stored_as_they_always_were() {
+    let mut commands = [samples::of_clients(), samples::of_nodes()].concat();
+    commands.sort_by_key(samples::number);
+    let name = |command: &strongroom_custody::Command| {
+        let text = format!("{command:?}");
+        format!("{} {}", samples::number(command), text.split('(').next().unwrap_or_default())
+    };
+    check("commands", commands.iter().map(|command| line(&name(command), command)).collect());
+}
+
+#[test]
+fn answers_are_stored_as_they_always_were() {
+    let answers = [
+        Answer::UploadOpened(item(1)),
+        Answer::UploadResumed(UploadEpoch(2)),
+        Answer::ProgressCommitted(1 << 40),
+        Answer::Sealed(item(1), RecordSeq(3), START),
+        Answer::Recorded(RecordSeq(4)),
+        Answer::Request(Box::new(request(RequestState::Pending))),
+        Answer::SessionBegun(session(5), RecordSeq(6)),
+        Answer::Ticked(START),
+        Answer::Expired(7),
+    ];
+    let name = |answer: &Answer| format!("{answer:?}").split('(').next().unwrap_or_default().to_owned();
+    check("answers", answers.iter().map(|answer| line(&name(answer), answer)).collect());
+}
+
+#[test]
+fn rows_are_stored_as_they_always_were() {
+    let toml = include_str!("strict.toml");
+    let profile = Profile::from_toml(toml).expect("good");
+    let mut manifest: ManifestStep = step(2, 5, 2);
+    manifest.runs[0].absent.push(AbsentShard { chunk: ChunkIndex(6), slot: ShardIndex(3) });
+    let lines = vec![
+        line("principals", &principal()),
+        line("principals revoked", &PrincipalRow { revoked_at: Some(START), unit: None, ..principal() }),
+        line("units", &UnitRow { id: unit("U1"), full_name: "一中队".to_owned(), profile: id("dev") }),
+        line("devices", &device()),
+        line("profiles", &ProfileRow { toml: toml.to_owned(), profile, seq: RecordSeq(1) }),
+        line("uploads", &upload()),
+        line("uploads received", &UploadRow { end: Some(end(9)), ..upload() }),
+        line("manifest", &manifest),
+        line("items", &sealed()),
+        line("requests pending", &request(RequestState::Pending)),
+        line("requests approved", &request(RequestState::Approved(START.plus_ms(DAY)))),
+        line("requests rejected", &request(RequestState::Rejected(id("head"), "no basis".to_owned()))),
+        line("sessions", &reading(None)),
+        line("sessions ended", &reading(Some(RecordSeq(12)))),
+        line("clock", &clock()),
+        line("counters", &CountersRow { requests: 1, items: 300, uploads: 70_000 }),
+        line("cluster", &created().cluster),
+    ];
+    check("rows", lines);
+}
+
+fn principal() -> PrincipalRow {
+    PrincipalRow {
+        id: id("legal"),
+        key: key("legal"),
+        roles: vec![Role::Legal, Role::Auditor],
+        unit: Some(unit("U1")),
+        revoked_at: None,
+    }
+}
+
+fn device() -> DeviceRow {
+    DeviceRow { id: id("D1"), unit: unit("U1"), device_type: DeviceType::Surveillance, brand_model: "海康 X1".to_owned() }
+}
+
+fn upload() -> UploadRow {
+    UploadRow {
+        description: description("U1"),
+        opened_by: id("station"),
+        epoch: UploadEpoch(2),
+        gateway: GATEWAY,
+        chunks: ChunkIndex(16),
+        committed_bytes: 64 << 20,
+        sha256_midstate: vec![1, 2, 3].into(),
+        progress_at: START,
+        end: None,
+    }
+}
+
+fn sealed() -> ItemRow {
+    let value = |text: &str, seq| LabelValue { value: text.to_owned(), by: id("recorder"), seq: RecordSeq(seq) };
+    ItemRow {
+        description: description("U1"),
+        original: end(1 << 33),
+        sent_by: id("station"),
+        sealed_at: START,
+        seq: RecordSeq(7),
+        retention: Retention {
+            start: START,
+            profile: id("dev"),
+            version: 1,
+            floor_until: Some(START.plus_months_rounded_up(6)),
+        },
+        labels: BTreeMap::from([("place".to_owned(), vec![value("gate", 7), value("north gate", 9)])]),
+        quarantined: true,
+        findings: vec!["UNREGISTERED_DEVICE".to_owned()],
+    }
+}
+
+fn request(state: RequestState) -> RequestRow {
+    RequestRow {
+        id: RequestId(3),
+        act: RequestAct::Copy,
+        items: vec![item(1), item(2)],
+        fields: fields(&[("reason", "案件5")]),
+        requester: id("legal"),
+        submitted_at: START,
+        profile: id("dev"),
+        version: 1,
+        state,
+        approvals: vec![ApprovalRow { approver: id("head"), role: Role::Head, at: START, seq: RecordSeq(8) }],
+        uses: 1,
+    }
+}
+
+fn reading(ended: Option<RecordSeq>) -> SessionRow {
+    SessionRow {
+        items: vec![item(1)],
+        principal: id("archivist"),
+        request: ended.map(|_| RequestId(3)),
+        seq: RecordSeq(11),
+        ends_at: START.plus_ms(DAY),
+        ended,
+    }
+}
+
+fn clock() -> ClockRow {
+    let reading = ReadingRow { node: NodeId(1), boot_id: [7; 16], boottime_ms: 90_000, t: START };
+    ClockRow { t: START, wall: START.plus_ms(5), readings: vec![reading], outages_ms: 60_000 }
+}

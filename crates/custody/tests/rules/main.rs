@@ -1,0 +1,16 @@
+//! The rules of custody from the outside: commands in, answers, refusals, rows and records out.
+//!
+//! Every command of every test goes through [`fixture::Cluster::apply`], which also checks what holds of all of
+//! them: a refusal changes no row, and what is done or refused leaves its one record.
+
+mod fixture;
+
+mod determinism;
+mod golden;
+mod items;
+mod registers;
+mod requests;
+mod roles;
+mod samples;
+mod sessions;
+mod uploads;
