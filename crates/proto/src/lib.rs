@@ -1,0 +1,57 @@
+//! Generated gRPC code and the checked conversions between wire types and ours; nothing else.
+//!
+//! Wire types stay at the edge: a handler turns them into `types` once, through [`convert`], and hands those on.
+
+pub mod convert;
+pub mod status;
+
+/// Writing originals.
+#[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
+pub mod ingest {
+    tonic::include_proto!("strongroom.ingest.v1");
+}
+
+/// The catalogue.
+#[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
+pub mod catalog {
+    tonic::include_proto!("strongroom.catalog.v1");
+}
+
+/// Requests and approvals.
+#[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
+pub mod request {
+    tonic::include_proto!("strongroom.request.v1");
+}
+
+/// Footage, under a grant.
+#[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
+pub mod access {
+    tonic::include_proto!("strongroom.access.v1");
+}
+
+/// Principals, units, devices, profiles.
+#[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
+pub mod admin {
+    tonic::include_proto!("strongroom.admin.v1");
+}
+
+/// The ledger.
+#[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
+pub mod ledger {
+    tonic::include_proto!("strongroom.ledger.v1");
+}
+
+/// The machines.
+#[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
+pub mod cluster {
+    tonic::include_proto!("strongroom.cluster.v1");
+}
+
+/// Between nodes.
+#[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
+pub mod peer {
+    tonic::include_proto!("strongroom.peer.v1");
+}
+
+/// The descriptors of every service, for reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/strongroom.bin"));
