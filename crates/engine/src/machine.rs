@@ -1,0 +1,416 @@
+//! The replicated state machine: custody, topology and ledger composed, applied alike on every replica.
+//!
+//! A command is applied whole or refused whole. What it records goes into the ledger's tree in the same step, so
+//! that nothing is done without its record and nothing is recorded that was not done.
+
+use std::collections::BTreeMap;
+
+use minicbor::bytes::ByteVec;
+use strongroom_custody::{Act, Actor, Fact, Record, Stamp, Value, clock, tables};
+use strongroom_ledger::{
+    Policy, TreeHead,
+    tree::{self, AppendError, TreeError},
+};
+use strongroom_topology as topology;
+use strongroom_types::{
+    CommandDigest, IdempotencyKey, KeyHash, NodeId, Reason, RecordSeq, Refusal, UnixMillis, limits,
+    rows::{Overlay, RowError, Rows, Table},
+};
+
+/// Outcomes by caller and idempotency key.
+const OUTCOMES: Table<(KeyHash, IdempotencyKey), OutcomeRow> = Table::new(170, "outcomes");
+/// The same by the compliance time at which they are forgotten.
+const OUTCOMES_BY_END: Table<(UnixMillis, (KeyHash, IdempotencyKey)), ()> = Table::new(171, "outcomes_by_end");
+/// The newest cosigned checkpoint.
+pub const CHECKPOINT: Table<(), CheckpointRow> = Table::new(172, "checkpoint");
+/// Outcomes that one tick forgets at most.
+const FORGET_PER_TICK: usize = 500;
+
+/// A command with what its proposer brings: who asks, when, and randomness. Stored in log entries.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Envelope {
+    /// What is asked.
+    #[n(0)]
+    pub command: Command,
+    /// Who asks.
+    #[n(1)]
+    pub actor: Actor,
+    /// Wall clock of the proposing node.
+    #[n(2)]
+    pub wall: UnixMillis,
+    /// Seed of the records' salts; not kept.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub seed: [u8; 32],
+    /// Makes a repeated proposal the same proposal.
+    #[n(4)]
+    pub idempotency: Option<Idempotency>,
+}
+
+/// An idempotency key, bound to what it was first used for.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Idempotency {
+    /// Chosen by the caller.
+    #[n(0)]
+    pub key: IdempotencyKey,
+    /// Digest of the request as the caller made it.
+    #[n(1)]
+    pub request: CommandDigest,
+}
+
+/// Everything that can be asked of the state.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub enum Command {
+    /// Of custody.
+    #[n(0)]
+    Custody(#[n(0)] strongroom_custody::Command),
+    /// Of the topology; only nodes of the cluster ask.
+    #[n(1)]
+    Topology(#[n(0)] topology::Command),
+    /// Publishes a cosigned checkpoint.
+    #[n(2)]
+    PublishCheckpoint(#[n(0)] ByteVec),
+}
+
+impl From<strongroom_custody::Command> for Command {
+    fn from(command: strongroom_custody::Command) -> Self {
+        Self::Custody(command)
+    }
+}
+
+impl From<topology::Command> for Command {
+    fn from(command: topology::Command) -> Self {
+        Self::Topology(command)
+    }
+}
+
+/// What a command is answered.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub enum Answer {
+    /// By custody.
+    #[n(0)]
+    Custody(#[n(0)] strongroom_custody::Answer),
+    /// By the topology.
+    #[n(1)]
+    Topology(#[n(0)] topology::Answer),
+    /// Size of the newest published checkpoint.
+    #[n(2)]
+    Checkpoint(#[n(0)] u64),
+}
+
+/// Answer or refusal, as it is stored and sent.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub enum Outcome {
+    /// Granted.
+    #[n(0)]
+    Done(#[n(0)] Answer),
+    /// Refused.
+    #[n(1)]
+    Refused(#[n(0)] Refusal),
+}
+
+impl Outcome {
+    /// As a result.
+    ///
+    /// # Errors
+    /// The refusal, where it was refused.
+    pub fn into_result(self) -> Result<Answer, Refusal> {
+        match self {
+            Self::Done(answer) => Ok(answer),
+            Self::Refused(refusal) => Err(refusal),
+        }
+    }
+}
+
+/// A remembered outcome.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+struct OutcomeRow {
+    #[n(0)]
+    request: CommandDigest,
+    #[n(1)]
+    answer: Answer,
+}
+
+/// The newest cosigned checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct CheckpointRow {
+    /// Records that it covers.
+    #[n(0)]
+    pub size: u64,
+    /// The signed note, byte for byte.
+    #[n(1)]
+    pub note: ByteVec,
+}
+
+/// Applies log entries. Holds no state of its own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Machine;
+
+impl Machine {
+    /// Applies one command in its stored form and returns its outcome in stored form.
+    ///
+    /// # Errors
+    /// [`RowError`] where state or command cannot be read: the node stops.
+    pub fn apply_bytes(self, rows: &mut dyn Rows, command: &[u8]) -> Result<Vec<u8>, RowError> {
+        let envelope: Envelope =
+            minicbor::decode(command).map_err(|error| RowError::Corrupt { table: "log", detail: error.to_string() })?;
+        Ok(strongroom_types::rows::encode(&self.apply(rows, &envelope)?))
+    }
+
+    /// Applies one command.
+    ///
+    /// # Errors
+    /// [`RowError`] where state cannot be read: the node stops.
+    pub fn apply(self, rows: &mut dyn Rows, envelope: &Envelope) -> Result<Outcome, RowError> {
+        let Some(idempotency) = &envelope.idempotency else { return decide(rows, envelope) };
+        let key = (scope(&envelope.actor), idempotency.key.clone());
+        if let Some(row) = OUTCOMES.read(rows, &key)? {
+            return if row.request == idempotency.request {
+                Ok(Outcome::Done(row.answer))
+            } else {
+                refuse(rows, envelope, reused(&key.1))
+            };
+        }
+        let outcome = decide(rows, envelope)?;
+        if let Outcome::Done(answer) = &outcome {
+            let end = clock::read(rows)?.t.plus_ms(limits::IDEMPOTENCY_MS);
+            OUTCOMES.write(rows, &key, &OutcomeRow { request: idempotency.request, answer: answer.clone() });
+            OUTCOMES_BY_END.write(rows, &(end, key), &());
+        }
+        Ok(outcome)
+    }
+}
+
+/// What a caller's earlier call under this key was answered, where it is remembered.
+///
+/// # Errors
+/// [`RowError`] where the row cannot be read.
+pub fn remembered(rows: &dyn Rows, actor: &Actor, idempotency: &Idempotency) -> Result<Option<Outcome>, RowError> {
+    let row = OUTCOMES.read(rows, &(scope(actor), idempotency.key.clone()))?;
+    Ok(row.map(|row| {
+        if row.request == idempotency.request {
+            Outcome::Done(row.answer)
+        } else {
+            Outcome::Refused(reused(&idempotency.key))
+        }
+    }))
+}
+
+fn decide(rows: &mut dyn Rows, envelope: &Envelope) -> Result<Outcome, RowError> {
+    match &envelope.command {
+        Command::Custody(command) => decide_custody(rows, envelope, command),
+        Command::Topology(command) => decide_topology(rows, envelope, command),
+        Command::PublishCheckpoint(note) => match &envelope.actor {
+            Actor::Node(_) => publish(rows, note),
+            Actor::Client(_) => refuse(rows, envelope, only_nodes("publish a checkpoint")),
+        },
+    }
+}
+
+fn decide_custody(
+    rows: &mut dyn Rows,
+    envelope: &Envelope,
+    command: &strongroom_custody::Command,
+) -> Result<Outcome, RowError> {
+    let context = context_of(rows, envelope)?;
+    let applied = strongroom_custody::apply(rows, &context, command)?;
+    append(rows, &envelope.seed, &applied.records)?;
+    if matches!(command, strongroom_custody::Command::Tick(_)) {
+        forget_outcomes(rows)?;
+    }
+    Ok(match applied.outcome {
+        Ok(answer) => Outcome::Done(Answer::Custody(answer)),
+        Err(refusal) => Outcome::Refused(refusal),
+    })
+}
+
+fn decide_topology(rows: &mut dyn Rows, envelope: &Envelope, command: &topology::Command) -> Result<Outcome, RowError> {
+    let node = match &envelope.actor {
+        Actor::Node(node) => *node,
+        Actor::Client(_) => return refuse(rows, envelope, only_nodes("change the topology")),
+    };
+    let mut overlay = Overlay::new(&*rows);
+    let applied = match topology::apply(&mut overlay, command)? {
+        Ok(applied) => applied,
+        Err(refusal) => return refuse(rows, envelope, refusal),
+    };
+    for ((table, key), value) in overlay.into_changes() {
+        match value {
+            Some(value) => rows.write(table, &key, value),
+            None => rows.remove(table, &key),
+        }
+    }
+    let wall = clock::read(rows)?.bounded_wall(envelope.wall);
+    let records: Vec<_> = applied.events.iter().map(|event| event_record(event, node, wall)).collect();
+    append(rows, &envelope.seed, &records)?;
+    Ok(Outcome::Done(Answer::Topology(applied.answer)))
+}
+
+/// Refuses what custody was not asked, and records it: nothing is refused without its record either.
+fn refuse(rows: &mut dyn Rows, envelope: &Envelope, refusal: Refusal) -> Result<Outcome, RowError> {
+    let context = context_of(rows, envelope)?;
+    let record = match &envelope.command {
+        Command::Custody(command) => strongroom_custody::apply::refused(rows, &context, command, &refusal)?,
+        Command::Topology(command) if is_recorded(command) => {
+            strongroom_custody::apply::refused_act(rows, &context, Act::NodeChange, &refusal)?
+        }
+        // Who asks for a machine's call asks for a call that people do not have.
+        Command::PublishCheckpoint(_) => {
+            strongroom_custody::apply::refused_act(rows, &context, Act::NoSuchCall, &refusal)?
+        }
+        Command::Topology(_) => None,
+    };
+    append(rows, &envelope.seed, record.as_slice())?;
+    Ok(Outcome::Refused(refusal))
+}
+
+/// Whether a granted command of this kind leaves a record; then its refusal leaves one as well. Where chunks go is
+/// housekeeping, decided thousands of times a day.
+const fn is_recorded(command: &topology::Command) -> bool {
+    match command {
+        topology::Command::RegisterNode(_)
+        | topology::Command::UpdateNode(_)
+        | topology::Command::SetNodeState { .. }
+        | topology::Command::SetVoters { .. }
+        | topology::Command::DefineClass(_) => true,
+        topology::Command::EnsureVolume { .. }
+        | topology::Command::CloseVolume { .. }
+        | topology::Command::AddVolumeBytes { .. }
+        | topology::Command::MoveSlot(_) => false,
+    }
+}
+
+fn context_of(rows: &dyn Rows, envelope: &Envelope) -> Result<strongroom_custody::Context, RowError> {
+    Ok(strongroom_custody::Context {
+        actor: envelope.actor.clone(),
+        wall: envelope.wall,
+        next_seq: RecordSeq(tree::size(rows)?),
+    })
+}
+
+fn only_nodes(what: &str) -> Refusal {
+    Refusal::new(Reason::RoleNotAllowed, "C5", format!("only nodes {what}"), "")
+}
+
+/// Appends records to the tree and to the index of each item that they name.
+fn append(rows: &mut dyn Rows, seed: &[u8; 32], records: &[Record]) -> Result<(), RowError> {
+    let t = clock::read(rows)?.t;
+    for record in records {
+        let leaf = tree::append_record(rows, t, seed, record.to_bytes()).map_err(append_error)?;
+        for item in &record.items {
+            tables::RECORDS_BY_ITEM.write(rows, &(*item, leaf.seq), &());
+        }
+    }
+    Ok(())
+}
+
+fn append_error(error: AppendError) -> RowError {
+    match error {
+        AppendError::Rows(error) => error,
+        AppendError::OutOfOrder { .. } | AppendError::Full => {
+            RowError::Corrupt { table: "ledger", detail: error.to_string() }
+        }
+    }
+}
+
+/// Takes a checkpoint where it satisfies the policy, is of this tree, and is newer than the one before.
+fn publish(rows: &mut dyn Rows, note: &[u8]) -> Result<Outcome, RowError> {
+    let known = CHECKPOINT.read(rows, &())?.map_or(0, |row| row.size);
+    let Some(cluster) = tables::CLUSTER.read(rows, &())? else {
+        return Ok(Outcome::Refused(Refusal::not_found("cluster")));
+    };
+    let policy = Policy::parse_canonical(&cluster.policy)
+        .map_err(|error| RowError::Corrupt { table: "cluster", detail: error.to_string() })?;
+    let verified = match policy.verify(note) {
+        Ok(verified) => verified,
+        Err(error) => {
+            return Ok(Outcome::Refused(Refusal::invalid(format!("the checkpoint does not verify: {error}"))));
+        }
+    };
+    let TreeHead { size, root } = verified.head();
+    let ours = match tree::root(rows, size) {
+        Ok(ours) => Some(ours),
+        // Rows that cannot be read stop this node: refusing here would part it from the others.
+        Err(TreeError::Rows(error)) => return Err(error),
+        Err(TreeError::BeyondSize { .. } | TreeError::NotInTree { .. } | TreeError::NotOlder { .. }) => None,
+    };
+    if ours != Some(root) {
+        return Ok(Outcome::Refused(Refusal::new(
+            Reason::Corrupt,
+            "C3",
+            format!("the checkpoint of size {size} is not of this ledger"),
+            "",
+        )));
+    }
+    if size > known {
+        CHECKPOINT.write(rows, &(), &CheckpointRow { size, note: note.to_vec().into() });
+    }
+    Ok(Outcome::Done(Answer::Checkpoint(size.max(known))))
+}
+
+fn forget_outcomes(rows: &mut dyn Rows) -> Result<(), RowError> {
+    let now = clock::read(rows)?.t;
+    let due = OUTCOMES_BY_END.scan(rows, &(), None, FORGET_PER_TICK)?;
+    let end = strongroom_types::rows::Key::to_bytes(&now);
+    for (key, ()) in due {
+        if key[..8] >= end[..] {
+            break;
+        }
+        rows.remove(OUTCOMES.id, &key[8..]);
+        rows.remove(OUTCOMES_BY_END.id, &key);
+    }
+    Ok(())
+}
+
+/// Keys of two callers never meet; those of the cluster's own nodes are drawn at random.
+fn scope(actor: &Actor) -> KeyHash {
+    match actor {
+        Actor::Client(key) => *key,
+        Actor::Node(_) => KeyHash::new([0; 32]),
+    }
+}
+
+fn reused(key: &IdempotencyKey) -> Refusal {
+    Refusal::new(
+        Reason::IdempotencyKeyReused,
+        "",
+        format!("idempotency key {key} was used before for another request"),
+        "draw a new key for a new request",
+    )
+}
+
+fn event_record(event: &topology::Event, by: NodeId, wall: UnixMillis) -> Record {
+    use topology::Event;
+    let text = |nodes: &[NodeId]| nodes.iter().map(NodeId::to_string).collect::<Vec<_>>().join(" ");
+    let facts: BTreeMap<Fact, Value> = match event {
+        Event::NodeRegistered { node, district, peer_key, cosigner_vkey, clock_vkey } => BTreeMap::from([
+            (Fact::Node, node.to_string().into()),
+            (Fact::District, district.as_str().into()),
+            (Fact::Key, peer_key.as_bytes().as_slice().into()),
+            (Fact::Policy, format!("{cosigner_vkey}\n{clock_vkey}").into()),
+            (Fact::State, "registered".into()),
+        ]),
+        Event::NodeUpdated { node, disks } => BTreeMap::from([
+            (Fact::Node, node.to_string().into()),
+            (Fact::State, format!("{} disks", disks.len()).into()),
+        ]),
+        Event::NodeStateChanged { node, from, to } => {
+            BTreeMap::from([(Fact::Node, node.to_string().into()), (Fact::State, format!("{from} to {to}").into())])
+        }
+        Event::VoterSetChanged { from, to } => BTreeMap::from([
+            (Fact::Node, text(to).into()),
+            (Fact::State, format!("voters, before {}", text(from)).into()),
+        ]),
+        Event::ClassDefined { name, promise, widest } => {
+            BTreeMap::from([(Fact::State, format!("class {name}: {promise}, {widest}").into())])
+        }
+    };
+    Record {
+        wall,
+        stamp: Stamp { principal: None, key: None, node: Some(by) },
+        act: Act::NodeChange,
+        refused: None,
+        rule: String::new(),
+        items: Vec::new(),
+        facts,
+    }
+}
