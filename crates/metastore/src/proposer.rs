@@ -1,0 +1,252 @@
+//! Proposals: many commands, few entries.
+//!
+//! In openraft 0.9 each entry costs an fsync of its own, so one task collects what is waiting into a batch and keeps
+//! a few batches under way. It promises an answer to each command by its deadline, and that a command whose fate is
+//! unknown is never proposed a second time: it answers [`ProposeError::Unknown`], and the caller asks again under the
+//! same idempotency key. Only a batch that certainly reached nobody's log is tried elsewhere.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use strongroom_types::{ErrorKind, limits};
+use tokio::{
+    sync::{
+        Semaphore,
+        mpsc::{self, error::TrySendError},
+        oneshot,
+    },
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    core::{AttemptError, Core, Done, Leader, Pending},
+    raft::Opaque,
+};
+
+/// Batches under way at once: while one is being synced or replicated, the next are.
+const BATCHES_IN_FLIGHT: usize = 4;
+
+/// A command that is committed and applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// Index of its entry.
+    pub log_index: u64,
+    /// What it came to.
+    pub outcome: Bytes,
+}
+
+/// Why there is no outcome.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProposeError {
+    /// The command is larger than an entry.
+    #[error("the command has {bytes} bytes, and {max} at most are allowed")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// Too many commands were waiting for too long; this one was not proposed.
+    #[error("too many commands are waiting")]
+    Overloaded,
+    /// No leader took the command in time; it was not proposed.
+    #[error("no leader took the command within {} ms: {detail}", waited.as_millis())]
+    NoLeader {
+        /// How long it was tried.
+        waited: Duration,
+        /// What the last attempt came to.
+        detail: String,
+    },
+    /// The command may have been committed, or may still be. Ask again under the same idempotency key.
+    #[error("the fate of the command is unknown: {detail}")]
+    Unknown {
+        /// Where its trace was lost.
+        detail: String,
+    },
+    /// This node's Raft has stopped; the command was not proposed.
+    #[error("this node has stopped: {detail}")]
+    Stopped {
+        /// Why.
+        detail: String,
+    },
+}
+
+impl ProposeError {
+    /// What the caller should do.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::TooLarge { .. } => ErrorKind::FixYourRequest,
+            Self::Overloaded | Self::NoLeader { .. } | Self::Unknown { .. } => ErrorKind::TryAgain,
+            Self::Stopped { .. } => ErrorKind::WeAreBroken,
+        }
+    }
+}
+
+struct Waiting {
+    command: Opaque,
+    deadline: Instant,
+    answer: oneshot::Sender<Result<Committed, ProposeError>>,
+}
+
+/// The way in for commands.
+pub(crate) struct Proposer {
+    queue: mpsc::Sender<Waiting>,
+    timeout: Duration,
+}
+
+impl Proposer {
+    /// Starts the collecting task; it ends with this handle.
+    pub(crate) fn start(core: Arc<Core>) -> Self {
+        let (queue, waiting) = mpsc::channel(limits::PROPOSER_QUEUE);
+        let timeout = core.propose_timeout;
+        tokio::spawn(collect(core, waiting));
+        Self { queue, timeout }
+    }
+
+    pub(crate) async fn propose(&self, command: Bytes) -> Result<Committed, ProposeError> {
+        if command.len() > limits::BATCH_BYTES_MAX {
+            return Err(ProposeError::TooLarge { bytes: command.len(), max: limits::BATCH_BYTES_MAX });
+        }
+        let deadline = Instant::now() + self.timeout;
+        let (answer, outcome) = oneshot::channel();
+        let waiting = Waiting { command: Opaque(command), deadline, answer };
+        // Tried at once first: then commands enter the queue in the order in which they were first polled.
+        match self.queue.try_send(waiting) {
+            Ok(()) => {}
+            Err(TrySendError::Closed(_)) => return Err(stopped()),
+            Err(TrySendError::Full(waiting)) => match timeout_at(deadline, self.queue.send(waiting)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err(stopped()),
+                Err(_) => return Err(ProposeError::Overloaded),
+            },
+        }
+        // The collecting task answers by the deadline; if it is gone, the batch may or may not be.
+        outcome.await.unwrap_or_else(|_| {
+            Err(ProposeError::Unknown { detail: "the node stopped while the command was under way".to_owned() })
+        })
+    }
+}
+
+/// Takes what is waiting, as much as fits into an entry, whenever there is room for another batch.
+async fn collect(core: Arc<Core>, mut waiting: mpsc::Receiver<Waiting>) {
+    let in_flight = Arc::new(Semaphore::new(BATCHES_IN_FLIGHT));
+    let mut held_over = None;
+    loop {
+        let Ok(permit) = Arc::clone(&in_flight).acquire_owned().await else { return };
+        let first = match held_over.take() {
+            Some(first) => first,
+            None => match waiting.recv().await {
+                Some(first) => first,
+                None => return,
+            },
+        };
+        let batch = fill(first, &mut waiting, &mut held_over);
+        let Some(earliest) = batch.iter().map(|waiting| waiting.deadline).min() else { continue };
+        // Given to Raft here and not in the spawned task, so that entries keep the order of the queue.
+        let begun = match core.leader() {
+            Leader::Here => Some(core.begin(commands_of(&batch)).await),
+            Leader::There(..) | Leader::Nobody => None,
+        };
+        let core = Arc::clone(&core);
+        tokio::spawn(async move {
+            let placed = place(&core, commands_of(&batch), begun, earliest).await;
+            answer(batch, placed);
+            drop(permit);
+        });
+    }
+}
+
+/// A batch that begins with `first`. What waited past its deadline is answered instead; what does not fit is held over.
+fn fill(first: Waiting, waiting: &mut mpsc::Receiver<Waiting>, held_over: &mut Option<Waiting>) -> Vec<Waiting> {
+    let now = Instant::now();
+    let mut batch = Vec::new();
+    let mut bytes = 0;
+    let mut next = Some(first);
+    while let Some(candidate) = next {
+        if candidate.deadline <= now {
+            // Nobody may be listening any more, which is fine.
+            let _ = candidate.answer.send(Err(ProposeError::Overloaded));
+        } else if !batch.is_empty() && bytes + candidate.command.0.len() > limits::BATCH_BYTES_MAX {
+            *held_over = Some(candidate);
+            break;
+        } else {
+            bytes += candidate.command.0.len();
+            batch.push(candidate);
+        }
+        next = if batch.len() < limits::BATCH_COMMANDS_MAX { waiting.try_recv().ok() } else { None };
+    }
+    batch
+}
+
+/// Finds a leader that takes the batch.
+async fn place(
+    core: &Core,
+    commands: Vec<Opaque>,
+    begun: Option<Result<Pending, AttemptError>>,
+    deadline: Instant,
+) -> Result<Done, ProposeError> {
+    let started = Instant::now();
+    let mut begun = begun;
+    loop {
+        let attempt = match begun.take() {
+            Some(Ok(pending)) => core.finish(pending, deadline).await,
+            Some(Err(error)) => Err(error),
+            None => match core.leader() {
+                Leader::Here => match core.begin(commands.clone()).await {
+                    Ok(pending) => core.finish(pending, deadline).await,
+                    Err(error) => Err(error),
+                },
+                Leader::There(node, address) => core.forward(node, &address, commands.clone(), deadline).await,
+                Leader::Nobody => Err(AttemptError::NotTaken("there is no leader".to_owned())),
+            },
+        };
+        let detail = match attempt {
+            Ok(done) => return Ok(done),
+            Err(AttemptError::Unknown(detail)) => return Err(ProposeError::Unknown { detail }),
+            Err(AttemptError::Stopped(detail)) => return Err(ProposeError::Stopped { detail }),
+            Err(AttemptError::NotTaken(detail)) => detail,
+        };
+        if Instant::now() >= deadline {
+            return Err(ProposeError::NoLeader { waited: started.elapsed(), detail });
+        }
+        core.wait_for_news(deadline).await;
+    }
+}
+
+/// Places a batch that another node sent here; it is not sent on.
+pub(crate) async fn place_here(core: &Core, commands: Vec<Opaque>) -> Result<Done, ProposeError> {
+    let started = Instant::now();
+    let attempt = match core.begin(commands).await {
+        Ok(pending) => core.finish(pending, started + core.propose_timeout).await,
+        Err(error) => Err(error),
+    };
+    attempt.map_err(|error| match error {
+        AttemptError::NotTaken(detail) => ProposeError::NoLeader { waited: started.elapsed(), detail },
+        AttemptError::Unknown(detail) => ProposeError::Unknown { detail },
+        AttemptError::Stopped(detail) => ProposeError::Stopped { detail },
+    })
+}
+
+fn answer(batch: Vec<Waiting>, placed: Result<Done, ProposeError>) {
+    match placed {
+        Ok(done) => {
+            for (waiting, outcome) in batch.into_iter().zip(done.outcomes) {
+                let _ = waiting.answer.send(Ok(Committed { log_index: done.log_index, outcome: outcome.0 }));
+            }
+        }
+        Err(error) => {
+            for waiting in batch {
+                let _ = waiting.answer.send(Err(error.clone()));
+            }
+        }
+    }
+}
+
+fn commands_of(batch: &[Waiting]) -> Vec<Opaque> {
+    batch.iter().map(|waiting| waiting.command.clone()).collect()
+}
+
+fn stopped() -> ProposeError {
+    ProposeError::Stopped { detail: "the node is shutting down".to_owned() }
+}
