@@ -1,0 +1,540 @@
+//! Every call of every service, with our types going in and the messages of `proto` coming out.
+//!
+//! A method that changes something draws its idempotency key when it is called and keeps it while it tries again.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+use strongroom_proto::access::access_service_client::AccessServiceClient;
+use strongroom_proto::admin::admin_service_client::AdminServiceClient;
+use strongroom_proto::catalog::catalog_service_client::CatalogServiceClient;
+use strongroom_proto::cluster::cluster_service_client::ClusterServiceClient;
+use strongroom_proto::ingest::ingest_service_client::IngestServiceClient;
+use strongroom_proto::ledger::ledger_service_client::LedgerServiceClient;
+use strongroom_proto::request::request_service_client::RequestServiceClient;
+use strongroom_proto::{access, admin, catalog, cluster, ingest, ledger, request};
+use strongroom_types::{
+    ActivityId, DeviceId, IdempotencyKey, ItemId, PrincipalId, ProfileName, RecordSeq, RequestId, Role, SessionId,
+    UnitId, limits,
+};
+use tonic::Streaming;
+
+use crate::call::{Client, new_key};
+use crate::error::ClientError;
+
+/// Calls one method of one generated client.
+macro_rules! unary {
+    ($self:ident, $client:ident, $method:ident, $request:expr) => {
+        $self
+            .call($request, |channel, request| async move {
+                $client::new(channel)
+                    .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
+                    .max_encoding_message_size(limits::MESSAGE_BYTES_MAX)
+                    .$method(request)
+                    .await
+            })
+            .await
+    };
+}
+
+/// Which items to list. Empty filters take everything of the caller's unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ItemFilter {
+    /// Only this unit's; none means the caller's.
+    pub unit: Option<UnitId>,
+    /// Only this device's.
+    pub device: Option<DeviceId>,
+    /// Only this activity's.
+    pub activity: Option<ActivityId>,
+    /// Only those whose labels, file name or ids hold this text.
+    pub text: String,
+}
+
+/// Which page of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// At most this many; 0 leaves it to the node.
+    pub size: u32,
+    /// From the page before; empty for the first.
+    pub token: Bytes,
+}
+
+/// A principal to register.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewPrincipal {
+    /// Its name.
+    pub principal: PrincipalId,
+    /// Its certificate, PEM or DER; only its key is registered.
+    pub certificate: Bytes,
+    /// Its roles.
+    pub roles: Vec<Role>,
+    /// Its unit; none means the whole agency.
+    pub unit: Option<UnitId>,
+}
+
+/// The catalogue.
+impl Client {
+    /// One item.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn show_item(&self, item: ItemId) -> Result<catalog::Item, ClientError> {
+        let request = catalog::ShowItemRequest { item_id: id(item.as_bytes()) };
+        present("item", unary!(self, CatalogServiceClient, show_item, request)?.item)
+    }
+
+    /// A page of items, newest first.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn list_items(&self, filter: ItemFilter, page: Page) -> Result<catalog::ListItemsResponse, ClientError> {
+        let request = catalog::ListItemsRequest {
+            unit_id: text(filter.unit.as_ref().map(UnitId::as_str)),
+            device_id: text(filter.device.as_ref().map(DeviceId::as_str)),
+            activity_id: text(filter.activity.as_ref().map(ActivityId::as_str)),
+            text: filter.text,
+            page_size: page.size,
+            page_token: page.token,
+        };
+        unary!(self, CatalogServiceClient, list_items, request)
+    }
+
+    /// Why an item is kept and until when.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn explain_item(&self, item: ItemId) -> Result<catalog::ExplainItemResponse, ClientError> {
+        let request = catalog::ExplainItemRequest { item_id: id(item.as_bytes()) };
+        unary!(self, CatalogServiceClient, explain_item, request)
+    }
+
+    /// Appends a label.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn label_item(&self, item: ItemId, name: &str, value: &str) -> Result<RecordSeq, ClientError> {
+        let request = catalog::LabelItemRequest {
+            idempotency_key: new_key().to_string(),
+            item_id: id(item.as_bytes()),
+            name: name.to_owned(),
+            value: value.to_owned(),
+        };
+        Ok(RecordSeq(unary!(self, CatalogServiceClient, label_item, request)?.record_seq))
+    }
+
+    /// The records that speak of an item, in ledger order.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn list_item_records(&self, item: ItemId) -> Result<Vec<catalog::Record>, ClientError> {
+        let request = catalog::ListItemRecordsRequest { item_id: id(item.as_bytes()) };
+        Ok(unary!(self, CatalogServiceClient, list_item_records, request)?.records)
+    }
+}
+
+/// Requests and approvals.
+impl Client {
+    /// Submits a request; the answer says what is missing and who can give it.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn submit_request(
+        &self,
+        act: request::Act,
+        items: &[ItemId],
+        fields: BTreeMap<String, String>,
+    ) -> Result<request::Request, ClientError> {
+        let request = request::SubmitRequestRequest {
+            idempotency_key: new_key().to_string(),
+            act: act.into(),
+            item_ids: items.iter().map(|item| id(item.as_bytes())).collect(),
+            fields: fields.into_iter().collect::<HashMap<_, _>>(),
+        };
+        present("request", unary!(self, RequestServiceClient, submit_request, request)?.request)
+    }
+
+    /// Approves, as one of the roles that the chain still asks for.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn approve_request(&self, request: RequestId) -> Result<request::Request, ClientError> {
+        let request =
+            request::ApproveRequestRequest { idempotency_key: new_key().to_string(), request_id: request.to_string() };
+        present("request", unary!(self, RequestServiceClient, approve_request, request)?.request)
+    }
+
+    /// Rejects, with a reason.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn reject_request(&self, request: RequestId, reason: &str) -> Result<request::Request, ClientError> {
+        let request = request::RejectRequestRequest {
+            idempotency_key: new_key().to_string(),
+            request_id: request.to_string(),
+            reason: reason.to_owned(),
+        };
+        present("request", unary!(self, RequestServiceClient, reject_request, request)?.request)
+    }
+
+    /// One request.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn show_request(&self, request: RequestId) -> Result<request::Request, ClientError> {
+        let request = request::ShowRequestRequest { request_id: request.to_string() };
+        present("request", unary!(self, RequestServiceClient, show_request, request)?.request)
+    }
+
+    /// A page of requests, newest first.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn list_requests(
+        &self,
+        pending_only: bool,
+        page: Page,
+    ) -> Result<request::ListRequestsResponse, ClientError> {
+        let request = request::ListRequestsRequest { pending_only, page_size: page.size, page_token: page.token };
+        unary!(self, RequestServiceClient, list_requests, request)
+    }
+}
+
+/// Footage, under a grant.
+impl Client {
+    /// Begins a copy-out, or resumes the one that the same key began. [`Client::copy_out`] is the whole of it.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn begin_copy_out(
+        &self,
+        key: &IdempotencyKey,
+        request: RequestId,
+    ) -> Result<access::BeginCopyOutResponse, ClientError> {
+        let request = access::BeginCopyOutRequest { idempotency_key: key.to_string(), request_id: request.to_string() };
+        unary!(self, AccessServiceClient, begin_copy_out, request)
+    }
+
+    /// Begins a view under a request, or under a standing view for `reason`; the same key resumes.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn begin_view(
+        &self,
+        key: &IdempotencyKey,
+        request: Option<RequestId>,
+        item: ItemId,
+        reason: &str,
+    ) -> Result<access::BeginViewResponse, ClientError> {
+        let request = access::BeginViewRequest {
+            idempotency_key: key.to_string(),
+            request_id: request.map(|request| request.to_string()).unwrap_or_default(),
+            item_id: id(item.as_bytes()),
+            reason: reason.to_owned(),
+        };
+        unary!(self, AccessServiceClient, begin_view, request)
+    }
+
+    /// A range of one item of a session; a length of 0 means to the end. The stream itself is not resumed: whoever
+    /// reads it asks again from where it broke off.
+    ///
+    /// # Errors
+    /// [`ClientError`] where it did not begin.
+    pub async fn read(
+        &self,
+        session: SessionId,
+        item: ItemId,
+        offset_bytes: u64,
+        length_bytes: u64,
+    ) -> Result<Streaming<access::ReadResponse>, ClientError> {
+        let request = read_request(session, item, offset_bytes, length_bytes);
+        // The deadline in the request would end the stream, not only its beginning.
+        self.call(request, |channel, request| async move {
+            AccessServiceClient::new(channel)
+                .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
+                .read(tonic::Request::new(request.into_inner()))
+                .await
+        })
+        .await
+    }
+
+    /// Ends a session, saying whether everything arrived and was verified.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn end_session(
+        &self,
+        key: &IdempotencyKey,
+        session: SessionId,
+        complete: bool,
+    ) -> Result<RecordSeq, ClientError> {
+        let request = access::EndSessionRequest {
+            idempotency_key: key.to_string(),
+            session_id: id(session.as_bytes()),
+            complete,
+        };
+        Ok(RecordSeq(unary!(self, AccessServiceClient, end_session, request)?.record_seq))
+    }
+}
+
+/// Principals, units, devices, profiles.
+impl Client {
+    /// Registers a principal for a certificate's key.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn register_principal(&self, new: NewPrincipal) -> Result<admin::Principal, ClientError> {
+        let request = admin::RegisterPrincipalRequest {
+            idempotency_key: new_key().to_string(),
+            principal_id: new.principal.to_string(),
+            certificate: new.certificate,
+            roles: new.roles.iter().map(|role| role.name().to_owned()).collect(),
+            unit_id: text(new.unit.as_ref().map(UnitId::as_str)),
+        };
+        present("principal", unary!(self, AdminServiceClient, register_principal, request)?.principal)
+    }
+
+    /// Replaces a principal's key; the old one ends at once.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn rotate_principal(
+        &self,
+        principal: &PrincipalId,
+        certificate: Bytes,
+    ) -> Result<admin::Principal, ClientError> {
+        let request = admin::RotatePrincipalRequest {
+            idempotency_key: new_key().to_string(),
+            principal_id: principal.to_string(),
+            certificate,
+        };
+        present("principal", unary!(self, AdminServiceClient, rotate_principal, request)?.principal)
+    }
+
+    /// Ends a principal's access at once and for good.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn revoke_principal(
+        &self,
+        principal: &PrincipalId,
+        reason: &str,
+    ) -> Result<admin::Principal, ClientError> {
+        let request = admin::RevokePrincipalRequest {
+            idempotency_key: new_key().to_string(),
+            principal_id: principal.to_string(),
+            reason: reason.to_owned(),
+        };
+        present("principal", unary!(self, AdminServiceClient, revoke_principal, request)?.principal)
+    }
+
+    /// All principals.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn list_principals(&self) -> Result<Vec<admin::Principal>, ClientError> {
+        let request = admin::ListPrincipalsRequest {};
+        Ok(unary!(self, AdminServiceClient, list_principals, request)?.principals)
+    }
+
+    /// Registers a unit under a profile.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn add_unit(
+        &self,
+        unit: &UnitId,
+        full_name: &str,
+        profile: &ProfileName,
+    ) -> Result<RecordSeq, ClientError> {
+        let request = admin::AddUnitRequest {
+            idempotency_key: new_key().to_string(),
+            unit: Some(admin::Unit {
+                unit_id: unit.to_string(),
+                full_name: full_name.to_owned(),
+                profile: profile.to_string(),
+            }),
+        };
+        Ok(RecordSeq(unary!(self, AdminServiceClient, add_unit, request)?.record_seq))
+    }
+
+    /// All units.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn list_units(&self) -> Result<Vec<admin::Unit>, ClientError> {
+        let request = admin::ListUnitsRequest {};
+        Ok(unary!(self, AdminServiceClient, list_units, request)?.units)
+    }
+
+    /// Registers a device.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn add_device(
+        &self,
+        device: &DeviceId,
+        unit: &UnitId,
+        device_type: &str,
+        brand_model: &str,
+    ) -> Result<RecordSeq, ClientError> {
+        let request = admin::AddDeviceRequest {
+            idempotency_key: new_key().to_string(),
+            device: Some(admin::Device {
+                device_id: device.to_string(),
+                unit_id: unit.to_string(),
+                device_type: device_type.to_owned(),
+                brand_model: brand_model.to_owned(),
+            }),
+        };
+        Ok(RecordSeq(unary!(self, AdminServiceClient, add_device, request)?.record_seq))
+    }
+
+    /// All devices.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn list_devices(&self) -> Result<Vec<admin::Device>, ClientError> {
+        let request = admin::ListDevicesRequest {};
+        Ok(unary!(self, AdminServiceClient, list_devices, request)?.devices)
+    }
+
+    /// The newest version of a profile.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn show_profile(&self, name: &ProfileName) -> Result<admin::ShowProfileResponse, ClientError> {
+        let request = admin::ShowProfileRequest { name: name.to_string() };
+        unary!(self, AdminServiceClient, show_profile, request)
+    }
+
+    /// All profiles.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn list_profiles(&self) -> Result<Vec<admin::ProfileSummary>, ClientError> {
+        let request = admin::ListProfilesRequest {};
+        Ok(unary!(self, AdminServiceClient, list_profiles, request)?.profiles)
+    }
+}
+
+/// The ledger. What it returns verifies offline.
+impl Client {
+    /// The newest cosigned checkpoint, a signed note.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn fetch_checkpoint(&self) -> Result<Bytes, ClientError> {
+        let request = ledger::FetchCheckpointRequest {};
+        Ok(unary!(self, LedgerServiceClient, fetch_checkpoint, request)?.checkpoint)
+    }
+
+    /// Records from a position on; a page size of 0 leaves it to the node.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn list_records(
+        &self,
+        from: RecordSeq,
+        page_size: u32,
+    ) -> Result<ledger::ListRecordsResponse, ClientError> {
+        let request = ledger::ListRecordsRequest { from_seq: from.0, page_size };
+        unary!(self, LedgerServiceClient, list_records, request)
+    }
+
+    /// Proof that a record is under the newest checkpoint: a tlog-proof file.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn prove_inclusion(&self, record: RecordSeq) -> Result<Bytes, ClientError> {
+        let request = ledger::ProveInclusionRequest { seq: record.0 };
+        Ok(unary!(self, LedgerServiceClient, prove_inclusion, request)?.tlog_proof)
+    }
+
+    /// Proof that the tree of `old_size` is the beginning of that of `new_size`; none means the newest checkpoint's.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn prove_consistency(
+        &self,
+        old_size: u64,
+        new_size: Option<u64>,
+    ) -> Result<ledger::ProveConsistencyResponse, ClientError> {
+        let request = ledger::ProveConsistencyRequest { old_size, new_size: new_size.unwrap_or(0) };
+        unary!(self, LedgerServiceClient, prove_consistency, request)
+    }
+
+    /// The policy file as the cluster tells it: only for comparing with one that came from somewhere else.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn fetch_policy(&self) -> Result<Bytes, ClientError> {
+        let request = ledger::FetchPolicyRequest {};
+        Ok(unary!(self, LedgerServiceClient, fetch_policy, request)?.policy)
+    }
+}
+
+/// The machines.
+impl Client {
+    /// Nodes, disks, volumes, Raft and clock as one node sees them.
+    ///
+    /// # Errors
+    /// [`ClientError`]; also where another cluster answers than the context names.
+    pub async fn show_status(&self) -> Result<cluster::ShowStatusResponse, ClientError> {
+        let status = unary!(self, ClusterServiceClient, show_status, cluster::ShowStatusRequest {})?;
+        if status.cluster_id.as_ref() != self.cluster().as_bytes() {
+            return Err(ClientError::protocol("it belongs to another cluster than the context names"));
+        }
+        Ok(status)
+    }
+}
+
+/// Writing originals. [`Client::ingest_file`] is the whole of it.
+impl Client {
+    pub(crate) async fn open_upload(
+        &self,
+        request: ingest::OpenUploadRequest,
+    ) -> Result<ingest::OpenUploadResponse, ClientError> {
+        unary!(self, IngestServiceClient, open_upload, request)
+    }
+
+    pub(crate) async fn seal(&self, request: ingest::SealRequest) -> Result<ingest::SealResponse, ClientError> {
+        unary!(self, IngestServiceClient, seal, request)
+    }
+
+    pub(crate) async fn ingest_original(
+        &self,
+        request: ingest::IngestOriginalRequest,
+    ) -> Result<ingest::IngestOriginalResponse, ClientError> {
+        unary!(self, IngestServiceClient, ingest_original, request)
+    }
+
+    /// The receipt of a sealed item that this caller's unit sent; waits while its checkpoint is not yet cosigned.
+    ///
+    /// # Errors
+    /// [`ClientError`]; `RECEIPT_PENDING` where it still is when patience ends.
+    pub async fn fetch_receipt(&self, item: ItemId) -> Result<Bytes, ClientError> {
+        let request = ingest::FetchReceiptRequest { item_id: id(item.as_bytes()) };
+        Ok(unary!(self, IngestServiceClient, fetch_receipt, request)?.receipt)
+    }
+}
+
+pub(crate) fn read_request(session: SessionId, item: ItemId, offset: u64, length: u64) -> access::ReadRequest {
+    access::ReadRequest {
+        session_id: id(session.as_bytes()),
+        item_id: id(item.as_bytes()),
+        offset_bytes: offset,
+        length_bytes: length,
+    }
+}
+
+pub(crate) fn id(bytes: &[u8; 16]) -> Bytes {
+    Bytes::copy_from_slice(bytes)
+}
+
+fn text(optional: Option<&str>) -> String {
+    optional.unwrap_or_default().to_owned()
+}
+
+fn present<T>(what: &str, value: Option<T>) -> Result<T, ClientError> {
+    value.ok_or_else(|| ClientError::protocol(format!("the {what} is missing")))
+}
