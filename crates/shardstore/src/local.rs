@@ -1,0 +1,154 @@
+//! All disks of one node.
+
+use std::{collections::BTreeMap, path::PathBuf, thread};
+
+use async_trait::async_trait;
+use strongroom_types::DiskId;
+
+use crate::{
+    Disk, DiskConfig, DiskStat, DiskState, EraseError, ErasePermit, Erasure, ExpectedMarker, GetError, ListError,
+    ListedShard, OpenError, PutError, PutShard, RecoveryReport, ShardAddress, ShardHeader, ShardStore, StatError,
+    StoreSettings, VerifiedShard,
+};
+
+/// The disks of a node by id. A disk whose files fail does not keep the others from serving; a wrong disk does.
+pub struct LocalShards {
+    disks: BTreeMap<DiskId, Slot>,
+}
+
+enum Slot {
+    Open(Box<Disk>),
+    /// It is ours, but it could not be opened.
+    Unusable {
+        path: PathBuf,
+        why: String,
+    },
+}
+
+impl LocalShards {
+    /// Opens all disks at once. Blocks; see [`Disk::open`].
+    ///
+    /// # Errors
+    /// [`OpenError`] where a marker is not what it must be, or two folders are the same disk.
+    pub fn open(
+        configs: &[DiskConfig],
+        expected: &ExpectedMarker,
+        settings: &StoreSettings,
+    ) -> Result<Self, OpenError> {
+        // Markers first: nothing is written to any disk of a node that is configured wrongly.
+        let mut markers = BTreeMap::new();
+        for config in configs {
+            let disk = Disk::read_marker(&config.path)?.disk;
+            if markers.insert(disk, config).is_some() {
+                return Err(OpenError::Twice { disk });
+            }
+        }
+        let opened: Vec<_> = thread::scope(|scope| {
+            let threads: Vec<_> =
+                configs.iter().map(|config| scope.spawn(|| Disk::open(config, expected, settings))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("opening a disk does not panic")).collect()
+        });
+        let mut disks = BTreeMap::new();
+        for result in opened {
+            match result {
+                Ok(disk) => disks.insert(disk.id(), Slot::Open(Box::new(disk))),
+                Err(OpenError::Unusable { disk, path, why }) => {
+                    tracing::error!(%disk, path = %path.display(), error = why, "disk could not be opened");
+                    disks.insert(disk, Slot::Unusable { path, why })
+                }
+                Err(error @ (OpenError::Marker(_) | OpenError::Twice { .. })) => return Err(error),
+            };
+        }
+        Ok(Self { disks })
+    }
+
+    /// What opening the disks found.
+    pub fn recovery(&self) -> impl Iterator<Item = (DiskId, &RecoveryReport)> {
+        self.disks.iter().filter_map(|(id, slot)| match slot {
+            Slot::Open(disk) => Some((*id, disk.recovery())),
+            Slot::Unusable { .. } => None,
+        })
+    }
+
+    /// Takes no more puts, writes those that wait, and closes all disks.
+    pub async fn shutdown(&self) {
+        let open = || {
+            self.disks.values().filter_map(|slot| match slot {
+                Slot::Open(disk) => Some(disk),
+                Slot::Unusable { .. } => None,
+            })
+        };
+        open().for_each(|disk| disk.close());
+        for disk in open() {
+            disk.shutdown().await;
+        }
+    }
+}
+
+#[async_trait]
+impl ShardStore for LocalShards {
+    async fn put(&self, shard: PutShard) -> Result<(), PutError> {
+        let disk = shard.disk;
+        match self.disks.get(&disk) {
+            Some(Slot::Open(open)) => open.put(shard).await,
+            Some(Slot::Unusable { why, .. }) => Err(PutError::DiskFailed { disk, why: why.clone() }),
+            None => Err(PutError::UnknownDisk { disk }),
+        }
+    }
+
+    async fn get(&self, disk: DiskId, address: &ShardAddress) -> Result<VerifiedShard, GetError> {
+        match self.disks.get(&disk) {
+            Some(Slot::Open(open)) => open.get(address).await,
+            Some(Slot::Unusable { why, .. }) => Err(GetError::DiskUnavailable { disk, why: why.clone() }),
+            None => Err(GetError::UnknownDisk { disk }),
+        }
+    }
+
+    async fn scrub(&self, disk: DiskId, address: &ShardAddress) -> Result<ShardHeader, GetError> {
+        match self.disks.get(&disk) {
+            Some(Slot::Open(open)) => open.scrub(address).await,
+            Some(Slot::Unusable { why, .. }) => Err(GetError::DiskUnavailable { disk, why: why.clone() }),
+            None => Err(GetError::UnknownDisk { disk }),
+        }
+    }
+
+    async fn list(
+        &self,
+        disk: DiskId,
+        after: Option<ShardAddress>,
+        limit: usize,
+    ) -> Result<Vec<ListedShard>, ListError> {
+        match self.disks.get(&disk) {
+            Some(Slot::Open(open)) => open.list(after, limit).await,
+            Some(Slot::Unusable { why, .. }) => Err(ListError::DiskUnavailable { disk, why: why.clone() }),
+            None => Err(ListError::UnknownDisk { disk }),
+        }
+    }
+
+    async fn stat(&self) -> Result<Vec<DiskStat>, StatError> {
+        Ok(self
+            .disks
+            .iter()
+            .map(|(id, slot)| match slot {
+                Slot::Open(disk) => disk.stat(),
+                Slot::Unusable { path, why } => DiskStat {
+                    disk: *id,
+                    path: path.clone(),
+                    state: DiskState::Failed { why: why.clone() },
+                    used_bytes: 0,
+                    free_bytes: 0,
+                    total_bytes: 0,
+                    shards: 0,
+                },
+            })
+            .collect())
+    }
+
+    async fn erase(&self, disk: DiskId, permit: &ErasePermit) -> Result<Erasure, EraseError> {
+        match self.disks.get(&disk) {
+            Some(Slot::Open(open)) => open.erase(permit).await,
+            Some(Slot::Unusable { why, .. }) => Err(EraseError::DiskFailed { disk, why: why.clone() }),
+            None => Err(EraseError::UnknownDisk { disk }),
+        }
+    }
+}
