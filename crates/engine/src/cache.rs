@@ -49,7 +49,9 @@ impl Volumes {
     /// `PROMISE_UNMET`, saying what is missing, where no reachable set of nodes keeps the class's promise.
     pub async fn open_volume(&self, spread: u64, boottime_ms: i64) -> Result<Arc<OpenVolume>, Refusal> {
         let avoided = self.health.avoided(boottime_ms);
-        if let Some(volume) = self.known_volume(&avoided, spread) {
+        if let Some(volume) = self.known_volume(&avoided, spread)
+            && self.still_open(&volume)?
+        {
             return Ok(volume);
         }
         self.ask(avoided.clone()).await?;
@@ -71,6 +73,14 @@ impl Volumes {
         let count = u64::try_from(known.volumes.len()).ok()?;
         let position = usize::try_from(spread % count).ok()?;
         Some(Arc::clone(&known.volumes[position]))
+    }
+
+    /// Whether this node's rows still have the volume open and in its place. They may be behind: what is put into a
+    /// volume that has just closed still counts.
+    fn still_open(&self, volume: &OpenVolume) -> Result<bool, Refusal> {
+        let rows = self.catalog.read_here()?;
+        let row = read::volume(&*rows, volume.row.id).map_err(|error| broken(&error))?;
+        Ok(row.is_some_and(|row| row.is_open() && row.placement_epoch == volume.row.placement_epoch))
     }
 
     async fn ask(&self, avoided: Vec<NodeId>) -> Result<(), Refusal> {

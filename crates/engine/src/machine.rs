@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use minicbor::bytes::ByteVec;
-use strongroom_custody::{Act, Actor, Fact, Record, Stamp, Value, clock, tables};
+use strongroom_custody::{Act, Actor, Fact, Record, Stamp, Value, clock, tables, tables::ManifestStep};
 use strongroom_ledger::{
     Policy, TreeHead,
     tree::{self, AppendError, TreeError},
@@ -214,8 +214,8 @@ fn decide_custody(
     let context = context_of(rows, envelope)?;
     let applied = strongroom_custody::apply(rows, &context, command)?;
     append(rows, &envelope.seed, &applied.records)?;
-    if matches!(command, strongroom_custody::Command::Tick(_)) {
-        forget_outcomes(rows)?;
+    if applied.outcome.is_ok() {
+        follow_up(rows, command)?;
     }
     Ok(match applied.outcome {
         Ok(answer) => Outcome::Done(Answer::Custody(answer)),
@@ -289,6 +289,33 @@ fn context_of(rows: &dyn Rows, envelope: &Envelope) -> Result<strongroom_custody
 
 fn only_nodes(what: &str) -> Refusal {
     Refusal::new(Reason::RoleNotAllowed, "C5", format!("only nodes {what}"), "")
+}
+
+/// What a granted command means for the other parts of the state.
+fn follow_up(rows: &mut dyn Rows, command: &strongroom_custody::Command) -> Result<(), RowError> {
+    if let strongroom_custody::Command::Tick(_) = command {
+        forget_outcomes(rows)?;
+    }
+    if let strongroom_custody::Command::CommitProgress(progress) = command {
+        fill_volumes(rows, &progress.step, progress.bytes)?;
+    }
+    if let strongroom_custody::Command::SealOriginal(seal) = command {
+        fill_volumes(rows, &seal.step, seal.end.size_bytes)?;
+    }
+    Ok(())
+}
+
+/// Counts committed bytes into their volumes, which close when they are full. All chunks of a step are full but,
+/// perhaps, the last.
+fn fill_volumes(rows: &mut dyn Rows, step: &ManifestStep, bytes: u64) -> Result<(), RowError> {
+    let mut left = bytes;
+    for run in &step.runs {
+        let bytes = left.min(run.chunks.len() as u64 * limits::CHUNK_BYTES as u64);
+        left -= bytes;
+        // A volume that is gone or closed meanwhile refuses nothing that is durable: the bytes just are not counted.
+        let _ = topology::apply(rows, &topology::Command::AddVolumeBytes { volume: run.volume, bytes })?;
+    }
+    Ok(())
 }
 
 /// Appends records to the tree and to the index of each item that they name.

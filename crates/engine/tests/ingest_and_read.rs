@@ -254,3 +254,27 @@ fn sha256(bytes: &[u8]) -> Sha256Digest {
     use sha2::Digest;
     Sha256Digest::new(sha2::Sha256::digest(bytes).into())
 }
+
+#[tokio::test]
+async fn committed_bytes_are_counted_into_their_volume_and_a_closed_volume_takes_no_new_chunks() {
+    let cluster = Cluster::new().await;
+    let engine = cluster.engine();
+    let volume_of = |item| {
+        let catalog = cluster.catalog.clone();
+        async move {
+            let rows = catalog.read().await.expect("reads");
+            let id = upload::manifest(&*rows, item).expect("reads")[0].runs[0].volume;
+            read::volume(&*rows, id).expect("reads").expect("a volume")
+        }
+    };
+    let size = 17 * CHUNK_BYTES + 9;
+    let (first, ..) = cluster.ingest(&engine, &footage(size)).await.expect("ingests");
+    let filled = volume_of(first).await;
+    assert_eq!(filled.user_bytes, size as u64);
+    let close =
+        strongroom_topology::Command::CloseVolume { volume: filled.id, why: strongroom_topology::CloseReason::Full };
+    let node = strongroom_custody::Actor::Node(NodeId(1));
+    cluster.catalog.submit(node, close.into(), None).await.expect("closes");
+    let (second, ..) = cluster.ingest(&engine, b"more").await.expect("ingests");
+    assert_ne!(volume_of(second).await.id, filled.id);
+}
