@@ -249,6 +249,12 @@ impl Decision<'_> {
         }
     }
 
+    /// Bounds the wall time anew, after the clock was ticked.
+    pub(crate) fn rebound_wall(&mut self) -> Result<(), RowError> {
+        self.wall = clock::read(&*self.rows)?.bounded_wall(self.context.wall);
+        Ok(())
+    }
+
     /// Ledger position of the next record that this command appends.
     pub(crate) fn next_seq(&self) -> RecordSeq {
         RecordSeq(self.context.next_seq.0 + self.records.len() as u64)

@@ -152,7 +152,10 @@ pub(crate) fn write_device(decision: &mut Decision<'_>, command: &AddDevice) -> 
 pub(crate) fn tick(decision: &mut Decision<'_>, command: &Tick) -> Result<Answer, Stop> {
     decision.node()?;
     let voters = usize::try_from(command.voters).unwrap_or(usize::MAX);
-    if let Some(outage_ms) = clock::tick(decision.rows, &command.readings, voters)? {
+    let outage_ms = clock::tick(decision.rows, &command.readings, voters)?;
+    // The wall time of this record is near what the voters say now, not near what they said before the outage.
+    decision.rebound_wall()?;
+    if let Some(outage_ms) = outage_ms {
         let outage = u64::try_from(outage_ms).unwrap_or(0);
         decision.record(Act::ClockOutage, "C2", Vec::new(), BTreeMap::from([(Fact::OutageMs, outage.into())]));
     }

@@ -151,7 +151,9 @@ pub(crate) fn created() -> CreateCluster {
         ],
         units: UNITS
             .into_iter()
-            .map(|(unit, profile)| AddUnit { unit: id(unit), full_name: format!("{unit} 中队"), profile: id(profile) })
+            .map(|(unit, profile)| AddUnit {
+                unit: id(unit), full_name: format!("{unit} 中队"), profile: id(profile)
+            })
             .collect(),
         devices: vec![AddDevice {
             device: id("D1"),
@@ -203,12 +205,12 @@ impl Cluster {
         self.by_node(Command::Tick(tick)).expect("ticks");
     }
 
-    pub(crate) fn by(&mut self, name: &str, command: impl Into<Box<Command>>) -> Result<Answer, Refusal> {
-        self.apply(&Actor::Client(key(name)), &command.into())
+    pub(crate) fn by(&mut self, name: &str, command: Command) -> Result<Answer, Refusal> {
+        self.apply(&Actor::Client(key(name)), &command)
     }
 
-    pub(crate) fn by_node(&mut self, command: impl Into<Box<Command>>) -> Result<Answer, Refusal> {
-        self.apply(&Actor::Node(GATEWAY), &command.into())
+    pub(crate) fn by_node(&mut self, command: Command) -> Result<Answer, Refusal> {
+        self.apply(&Actor::Node(GATEWAY), &command)
     }
 
     #[track_caller]
@@ -221,6 +223,14 @@ impl Cluster {
     pub(crate) fn refused(&mut self, name: &str, command: Command, reason: Reason) -> Refusal {
         let told = format!("{name}: {command:?}");
         let refusal = self.by(name, command).expect_err(&told);
+        assert_eq!(refusal.reason, reason, "{told}: {refusal:?}");
+        refusal
+    }
+
+    #[track_caller]
+    pub(crate) fn node_refused(&mut self, command: Command, reason: Reason) -> Refusal {
+        let told = format!("{command:?}");
+        let refusal = self.by_node(command).expect_err(&told);
         assert_eq!(refusal.reason, reason, "{told}: {refusal:?}");
         refusal
     }
@@ -404,7 +414,7 @@ fn named_items(command: &Command) -> Vec<ItemId> {
     }
 }
 
-/// For messages: whose unit this is.
+/// A unit by its short name.
 pub(crate) fn unit(name: &str) -> UnitId {
     id(name)
 }

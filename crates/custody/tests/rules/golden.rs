@@ -14,9 +14,7 @@ use strongroom_custody::{
         Retention, UnitRow, UploadRow,
     },
 };
-use strongroom_types::{
-    ChunkIndex, NodeId, RecordSeq, RequestId, Role, ShardIndex, UploadEpoch, rows::encode,
-};
+use strongroom_types::{ChunkIndex, NodeId, RecordSeq, RequestId, Role, ShardIndex, UploadEpoch, rows::encode};
 
 use crate::{
     fixture::{DAY, GATEWAY, START, created, description, end, fields, id, item, key, session, step, unit},
@@ -122,7 +120,12 @@ fn principal() -> PrincipalRow {
 }
 
 fn device() -> DeviceRow {
-    DeviceRow { id: id("D1"), unit: unit("U1"), device_type: DeviceType::Surveillance, brand_model: "海康 X1".to_owned() }
+    DeviceRow {
+        id: id("D1"),
+        unit: unit("U1"),
+        device_type: DeviceType::Surveillance,
+        brand_model: "海康 X1".to_owned(),
+    }
 }
 
 fn upload() -> UploadRow {

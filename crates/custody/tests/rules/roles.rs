@@ -116,8 +116,7 @@ fn a_replaced_key_is_refused_by_its_owners_name_and_the_new_one_works() {
     let mut cluster = Cluster::with_items();
     let rotate = RotatePrincipal { principal: id("legal"), key: key("legal again") };
     cluster.done("security", Command::RotatePrincipal(rotate));
-    let label =
-        || Command::LabelItem(LabelItem { item: item(1), name: "place".to_owned(), value: "gate".to_owned() });
+    let label = || Command::LabelItem(LabelItem { item: item(1), name: "place".to_owned(), value: "gate".to_owned() });
     let refusal = cluster.refused("legal", label(), Reason::UnknownPrincipal);
     assert!(refusal.message.contains("of legal was replaced"), "{refusal:?}");
     assert_eq!(cluster.last_record().stamp.principal, Some(id("legal")), "the record knows whose key it was");
@@ -142,7 +141,9 @@ fn a_refused_role_leaves_what_was_attempted_in_the_record() {
 #[test]
 fn what_does_not_exist_is_not_found_by_any_reader() {
     let cluster = Cluster::new();
-    assert!(matches!(request::read(&cluster.rows, samples::NO_REQUEST), Err(Stop::Refused(r)) if r.reason == Reason::NotFound));
+    assert!(
+        matches!(request::read(&cluster.rows, samples::NO_REQUEST), Err(Stop::Refused(r)) if r.reason == Reason::NotFound)
+    );
     let read = session::check_read(&cluster.rows, &key("archivist"), session_id(1), item(1));
     assert!(matches!(read, Err(Stop::Refused(r)) if r.reason == Reason::NotFound));
 }
