@@ -1,0 +1,244 @@
+//! What every handler of a client's call does: learn who calls, look with their rights, submit with their key, answer.
+
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
+
+use prost::Message;
+use sha2::{Digest, Sha256};
+use strongroom_custody::{
+    self as custody, Act, Actor,
+    access::{self, Stop},
+    tables::PrincipalRow,
+};
+use strongroom_engine::{
+    Answer, Catalog, Engine, Idempotency, Snapshot, System,
+    catalog::{broken, refusal_of},
+};
+use strongroom_net::listen::identity_of;
+use strongroom_proto::{convert, status};
+use strongroom_types::{CommandDigest, ItemId, KeyHash, Reason, Refusal};
+use tonic::{Request, Status};
+
+use crate::{
+    metrics,
+    refusals::{AtEdge, Refusals},
+};
+
+/// The parts that handlers share. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Edge {
+    engine: Engine,
+    system: System,
+    refusals: Arc<Refusals>,
+}
+
+/// Who calls: a key that the handshake proved. Who that is and what they may do are rows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    pub(crate) key: KeyHash,
+    source: IpAddr,
+}
+
+impl Caller {
+    pub(crate) const fn actor(&self) -> Actor {
+        Actor::Client(self.key)
+    }
+}
+
+/// One consistent look at the rows, by a principal who may take it.
+pub(crate) struct Look<'a> {
+    pub(crate) rows: &'a Snapshot,
+    pub(crate) principal: PrincipalRow,
+}
+
+/// A call that reads.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading {
+    pub(crate) act: Act,
+    pub(crate) item: Option<ItemId>,
+}
+
+impl Reading {
+    pub(crate) const fn of(act: Act) -> Self {
+        Self { act, item: None }
+    }
+
+    pub(crate) const fn of_item(act: Act, item: ItemId) -> Self {
+        Self { act, item: Some(item) }
+    }
+}
+
+impl Edge {
+    pub(crate) const fn new(engine: Engine, system: System, refusals: Arc<Refusals>) -> Self {
+        Self { engine, system, refusals }
+    }
+
+    pub(crate) const fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(crate) const fn system(&self) -> &System {
+        &self.system
+    }
+
+    pub(crate) const fn refusals(&self) -> &Arc<Refusals> {
+        &self.refusals
+    }
+
+    fn catalog(&self) -> &Arc<dyn Catalog> {
+        self.engine.catalog()
+    }
+
+    /// Whose request this is. A connection may outlive its certificate, a request may not.
+    pub(crate) fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
+        let identity = identity_of(request)?;
+        if identity.certificate_not_after < self.system.clock.wall() {
+            self.refusals.unauthenticated(identity.address.ip(), "the certificate has ended");
+            return Err(answer(&Refusal::new(
+                Reason::Unauthenticated,
+                "",
+                format!("the certificate ended at {}", identity.certificate_not_after),
+                "renew the certificate and connect again",
+            )));
+        }
+        Ok(Caller { key: identity.key, source: identity.address.ip() })
+    }
+
+    /// Looks at the rows where the caller's role allows `reading`. A refusal by the rules becomes a record.
+    pub(crate) async fn look<T>(
+        &self,
+        caller: &Caller,
+        reading: Reading,
+        look: impl FnOnce(&Look<'_>) -> Result<T, Stop>,
+    ) -> Result<T, Status> {
+        let seen = {
+            let rows = self.catalog().read().await.map_err(|refusal| answer(&refusal))?;
+            access::authorize(&*rows, &caller.key, reading.act)
+                .and_then(|principal| look(&Look { rows: &rows, principal }))
+                .map_err(refusal_of)
+        };
+        match seen {
+            Ok(seen) => Ok(seen),
+            Err(refusal) => Err(self.refuse(caller, reading, &refusal).await),
+        }
+    }
+
+    /// Answers a refusal that was decided here, and sees to it that it becomes a record.
+    pub(crate) async fn refuse(&self, caller: &Caller, reading: Reading, refusal: &Refusal) -> Status {
+        let call = reading.act.name();
+        let at = AtEdge { key: caller.key, source: caller.source, act: reading.act, call, item: reading.item };
+        self.refusals.note(at, refusal).await;
+        answer(refusal)
+    }
+
+    /// Commits a command of the caller's. Its refusal is a record already.
+    pub(crate) async fn submit(
+        &self,
+        caller: &Caller,
+        command: custody::Command,
+        idempotency: Idempotency,
+    ) -> Result<custody::Answer, Status> {
+        let submitted = self.catalog().submit(caller.actor(), command.into(), Some(idempotency)).await;
+        match submitted.map_err(|refusal| answer(&refusal))? {
+            Answer::Custody(given) => Ok(given),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Rows that show what was just answered, for the answer's details. Nobody's rights are asked.
+    pub(crate) async fn rows(&self) -> Result<Snapshot, Status> {
+        self.catalog().read().await.map_err(|refusal| answer(&refusal))
+    }
+}
+
+/// The one way in which a refusal leaves the node.
+pub(crate) fn answer(refusal: &Refusal) -> Status {
+    metrics::refused(refusal.reason);
+    if refusal.reason.kind() == strongroom_types::ErrorKind::WeAreBroken {
+        tracing::error!(error = %refusal, reason = %refusal.reason, "a call failed by a fault of ours");
+    }
+    status::from_refusal(refusal)
+}
+
+/// A row that could not be read, as an answer.
+pub(crate) fn fault(error: &dyn std::error::Error) -> Status {
+    answer(&broken(error))
+}
+
+/// An answer that does not fit its question: a mistake of ours.
+pub(crate) fn unexpected(found: &impl std::fmt::Debug) -> Status {
+    answer(&Refusal::new(Reason::Internal, "", format!("unexpected answer {found:?}"), "an operator must look"))
+}
+
+/// The caller's idempotency key, bound to the rest of the request.
+pub(crate) fn idempotency(key: &str, request: CommandDigest) -> Result<Idempotency, Status> {
+    if key.is_empty() {
+        return Err(answer(&Refusal::new(
+            Reason::FieldMissing,
+            "",
+            "idempotency_key is empty",
+            "draw a random key, and use it again only to repeat this very call",
+        )));
+    }
+    let key = convert::parsed("idempotency_key", key).map_err(|refusal| answer(&refusal))?;
+    Ok(Idempotency { key, request })
+}
+
+/// Digest of a request whose idempotency key and maps were taken out. Maps have no order of their own on the wire, so
+/// their entries go in by order of the key.
+pub(crate) fn digest(name: &str, request: &impl Message, maps: &[&HashMap<String, String>]) -> CommandDigest {
+    let mut hash = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(bytes);
+    };
+    part(name.as_bytes());
+    part(&request.encode_to_vec());
+    for map in maps {
+        let mut entries: Vec<_> = map.iter().collect();
+        entries.sort();
+        for (key, value) in entries {
+            part(key.as_bytes());
+            part(value.as_bytes());
+        }
+        part(b"");
+    }
+    CommandDigest::new(hash.finalize().into())
+}
+
+/// Page size as asked, within its limit.
+pub(crate) fn page_size(asked: u32) -> usize {
+    const DEFAULT: usize = 100;
+    match usize::try_from(asked) {
+        Ok(0) => DEFAULT,
+        Ok(asked) => asked.min(strongroom_types::limits::PAGE_ROWS_MAX),
+        Err(_) => strongroom_types::limits::PAGE_ROWS_MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use strongroom_proto::request::SubmitRequestRequest;
+
+    use super::*;
+
+    #[test]
+    fn the_digest_of_a_request_does_not_depend_on_the_order_of_its_maps() {
+        let map = |names: &[&str]| -> HashMap<String, String> {
+            names.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect()
+        };
+        let request = SubmitRequestRequest::default();
+        let forward = digest("submit", &request, &[&map(&["a", "b", "c", "d", "e"])]);
+        for _ in 0..8 {
+            assert_eq!(digest("submit", &request, &[&map(&["e", "d", "c", "b", "a"])]), forward);
+        }
+        assert_ne!(digest("submit", &request, &[&map(&["a", "b", "c", "d"])]), forward);
+        assert_ne!(digest("approve", &request, &[&map(&["a", "b", "c", "d", "e"])]), forward);
+    }
+
+    #[test]
+    fn an_empty_idempotency_key_is_refused() {
+        let status = idempotency("", CommandDigest::new([0; 32])).expect_err("refused");
+        assert_eq!(status::to_refusal(&status).reason, Reason::FieldMissing);
+        assert!(idempotency("k1", CommandDigest::new([0; 32])).is_ok());
+    }
+}

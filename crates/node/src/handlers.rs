@@ -1,0 +1,49 @@
+//! The services of the client port, one file each. All are thin: parse, ask the engine or the rows, answer.
+
+mod access;
+mod admin;
+mod catalog;
+mod cluster;
+mod ingest;
+mod ledger;
+mod record;
+mod request;
+
+use std::sync::Arc;
+
+use axum::{Router, middleware};
+use strongroom_proto::{
+    DESCRIPTORS, access::access_service_server::AccessServiceServer, admin::admin_service_server::AdminServiceServer,
+    catalog::catalog_service_server::CatalogServiceServer, cluster::cluster_service_server::ClusterServiceServer,
+    ingest::ingest_service_server::IngestServiceServer, ledger::ledger_service_server::LedgerServiceServer,
+    request::request_service_server::RequestServiceServer,
+};
+use strongroom_types::limits;
+use tonic::service::Routes;
+use tonic_health::pb::health_server::{Health, HealthServer};
+
+use crate::{edge::Edge, node::Node, unknown};
+
+/// Everything that the client port answers.
+pub(crate) fn routes<H: Health>(node: &Arc<Node>, edge: Edge, health: HealthServer<H>) -> anyhow::Result<Routes> {
+    let reflection =
+        tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS).build_v1()?;
+    macro_rules! sized {
+        ($server:ident, $handlers:expr) => {
+            $server::new($handlers)
+                .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(limits::MESSAGE_BYTES_MAX)
+        };
+    }
+    let router: Router = Routes::new(health)
+        .add_service(reflection)
+        .add_service(sized!(IngestServiceServer, ingest::Ingest(edge.clone())))
+        .add_service(sized!(CatalogServiceServer, catalog::Catalogue(edge.clone())))
+        .add_service(sized!(RequestServiceServer, request::Requests(edge.clone())))
+        .add_service(sized!(AccessServiceServer, access::Access(edge.clone())))
+        .add_service(sized!(AdminServiceServer, admin::Admin(edge.clone())))
+        .add_service(sized!(LedgerServiceServer, ledger::Ledger(edge.clone())))
+        .add_service(sized!(ClusterServiceServer, cluster::Cluster { edge: edge.clone(), node: Arc::clone(node) }))
+        .into_axum_router();
+    Ok(Routes::from(router.layer(middleware::from_fn_with_state(edge, unknown::guard))).prepare())
+}

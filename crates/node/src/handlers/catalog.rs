@@ -1,0 +1,257 @@
+//! The catalogue: what is kept, why and until when. Never footage.
+
+use bytes::Bytes;
+use prost::Message;
+use strongroom_custody::{
+    self as custody, Act,
+    access::{Stop, within_unit},
+    command::LabelItem,
+    item, retention,
+    tables::{ITEMS, ITEMS_BY_UNIT, ItemRow, RECORDS_BY_ITEM},
+};
+use strongroom_proto::{
+    catalog::{
+        ExplainItemRequest, ExplainItemResponse, Item, LabelItemRequest, LabelItemResponse, ListItemRecordsRequest,
+        ListItemRecordsResponse, ListItemsRequest, ListItemsResponse, RetentionReason, ShowItemRequest,
+        ShowItemResponse, catalog_service_server::CatalogService,
+    },
+    convert,
+};
+use strongroom_types::{
+    ActivityId, DeviceId, ItemId, Reason, RecordSeq, Refusal, UnitId, limits,
+    rows::{Key, RowError},
+};
+use tonic::{Request, Response, Status};
+
+use super::record::Shown;
+use crate::edge::{Edge, Look, Reading, answer, digest, idempotency, page_size, unexpected};
+
+/// Bytes of rows in one answer: the largest message, with room for what surrounds them.
+const PAGE_BYTES_MAX: usize = limits::MESSAGE_BYTES_MAX / 2;
+/// Rows that one page looks through; a filter that fits few of them gives short pages.
+const SCAN_ROWS_MAX: usize = 10 * limits::PAGE_ROWS_MAX;
+
+pub(super) struct Catalogue(pub(super) Edge);
+
+#[tonic::async_trait]
+impl CatalogService for Catalogue {
+    async fn show_item(&self, request: Request<ShowItemRequest>) -> Result<Response<ShowItemResponse>, Status> {
+        let caller = self.0.caller(&request)?;
+        let id = item_id(&request.get_ref().item_id)?;
+        let shown = self
+            .0
+            .look(&caller, Reading::of_item(Act::ItemShow, id), |look| Ok(item_message(id, &own_item(look, id)?)))
+            .await?;
+        Ok(Response::new(ShowItemResponse { item: Some(shown) }))
+    }
+
+    async fn list_items(&self, request: Request<ListItemsRequest>) -> Result<Response<ListItemsResponse>, Status> {
+        let caller = self.0.caller(&request)?;
+        let asked = request.into_inner();
+        let filter = Filter::parse(&asked).map_err(|refusal| answer(&refusal))?;
+        let page = self.0.look(&caller, Reading::of(Act::ItemList), |look| list(look, &filter, &asked)).await?;
+        Ok(Response::new(page))
+    }
+
+    async fn explain_item(
+        &self,
+        request: Request<ExplainItemRequest>,
+    ) -> Result<Response<ExplainItemResponse>, Status> {
+        let caller = self.0.caller(&request)?;
+        let id = item_id(&request.get_ref().item_id)?;
+        let explained = self
+            .0
+            .look(&caller, Reading::of_item(Act::ItemExplain, id), |look| {
+                let row = own_item(look, id)?;
+                let reasons = retention::explain(&**look.rows, &row)?;
+                Ok((reasons, retention::effective_until(&row)))
+            })
+            .await?;
+        let (reasons, until) = explained;
+        let reasons = reasons.into_iter().map(|reason| RetentionReason {
+            rule: reason.rule,
+            text_zh: reason.text_zh,
+            text_en: reason.text_en,
+            until_unix_ms: reason.until.map(|until| until.0),
+            record_seq: reason.seq.0,
+        });
+        Ok(Response::new(ExplainItemResponse {
+            reasons: reasons.collect(),
+            kept_until_unix_ms: until.map(|until| until.0),
+        }))
+    }
+
+    async fn label_item(&self, request: Request<LabelItemRequest>) -> Result<Response<LabelItemResponse>, Status> {
+        let caller = self.0.caller(&request)?;
+        let mut label = request.into_inner();
+        let idempotency = idempotency(&std::mem::take(&mut label.idempotency_key), digest("LabelItem", &label, &[]))?;
+        let command = LabelItem { item: item_id(&label.item_id)?, name: label.name, value: label.value };
+        match self.0.submit(&caller, custody::Command::LabelItem(command), idempotency).await? {
+            custody::Answer::Recorded(seq) => Ok(Response::new(LabelItemResponse { record_seq: seq.0 })),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn list_item_records(
+        &self,
+        request: Request<ListItemRecordsRequest>,
+    ) -> Result<Response<ListItemRecordsResponse>, Status> {
+        let caller = self.0.caller(&request)?;
+        let id = item_id(&request.get_ref().item_id)?;
+        let records = self.0.look(&caller, Reading::of_item(Act::ItemRecords, id), |look| history(look, id)).await?;
+        Ok(Response::new(records))
+    }
+}
+
+fn item_id(bytes: &Bytes) -> Result<ItemId, Status> {
+    convert::fixed("item_id", bytes).map_err(|refusal| answer(&refusal))
+}
+
+/// The item, where the caller's unit covers it.
+fn own_item(look: &Look<'_>, id: ItemId) -> Result<ItemRow, Stop> {
+    let row = item::sealed(&**look.rows, id)?;
+    within_unit(&look.principal, &row.description.unit)?;
+    Ok(row)
+}
+
+/// What a list is narrowed to.
+struct Filter {
+    unit: Option<UnitId>,
+    device: Option<DeviceId>,
+    activity: Option<ActivityId>,
+    /// In lower case; empty fits everything.
+    text: String,
+}
+
+impl Filter {
+    fn parse(asked: &ListItemsRequest) -> Result<Self, Refusal> {
+        Ok(Self {
+            unit: convert::optional_parsed("unit_id", &asked.unit_id)?,
+            device: convert::optional_parsed("device_id", &asked.device_id)?,
+            activity: convert::optional_parsed("activity_id", &asked.activity_id)?,
+            text: asked.text.to_lowercase(),
+        })
+    }
+
+    fn fits(&self, id: ItemId, row: &ItemRow) -> bool {
+        let about = &row.description;
+        self.device.as_ref().is_none_or(|device| about.device == *device)
+            && self.activity.as_ref().is_none_or(|activity| about.activity.as_ref() == Some(activity))
+            && (self.text.is_empty() || self.speaks_of(id, row))
+    }
+
+    fn speaks_of(&self, id: ItemId, row: &ItemRow) -> bool {
+        let has = |text: &str| text.to_lowercase().contains(&self.text);
+        let about = &row.description;
+        has(&id.to_string())
+            || has(&about.file_name)
+            || has(about.device.as_str())
+            || about.activity.as_ref().is_some_and(|activity| has(activity.as_str()))
+            || row.labels.values().filter_map(|values| values.last()).any(|label| has(&label.value))
+    }
+}
+
+/// Newest first within a unit; somebody of the whole agency who names no unit gets unit after unit.
+fn list(look: &Look<'_>, filter: &Filter, asked: &ListItemsRequest) -> Result<ListItemsResponse, Stop> {
+    let rows = &**look.rows;
+    let unit = filter.unit.as_ref().or(look.principal.unit.as_ref());
+    if let Some(unit) = unit {
+        within_unit(&look.principal, unit)?;
+    }
+    let prefix = unit.map_or_else(Vec::new, Key::to_bytes);
+    let mut after = Some(asked.page_token.to_vec()).filter(|token| !token.is_empty());
+    if after.as_ref().is_some_and(|token| !token.starts_with(&prefix)) {
+        return Err(Refusal::invalid("page_token: it is of another list").into());
+    }
+    let (wanted, mut items, mut bytes, mut looked) = (page_size(asked.page_size), Vec::new(), 0, 0);
+    loop {
+        let page = match unit {
+            Some(unit) => ITEMS_BY_UNIT.scan(rows, unit, after.as_deref(), wanted)?,
+            None => ITEMS_BY_UNIT.scan(rows, &(), after.as_deref(), wanted)?,
+        };
+        let last_page = page.len() < wanted;
+        for (key, id) in page {
+            if items.len() == wanted || bytes > PAGE_BYTES_MAX || looked == SCAN_ROWS_MAX {
+                return Ok(ListItemsResponse { items, next_page_token: after.unwrap_or_default().into() });
+            }
+            looked += 1;
+            let row = ITEMS.read(rows, &id)?.ok_or_else(|| missing(id))?;
+            if filter.fits(id, &row) {
+                let message = item_message(id, &row);
+                bytes += message.encoded_len();
+                items.push(message);
+            }
+            after = Some(key);
+        }
+        if last_page {
+            return Ok(ListItemsResponse { items, next_page_token: Bytes::new() });
+        }
+    }
+}
+
+fn missing(id: ItemId) -> RowError {
+    RowError::Corrupt { table: ITEMS_BY_UNIT.name, detail: format!("item {id} is listed but is not there") }
+}
+
+/// Every record of the item, or a refusal: a history that was cut would mislead.
+fn history(look: &Look<'_>, id: ItemId) -> Result<ListItemRecordsResponse, Stop> {
+    own_item(look, id)?;
+    let rows = &**look.rows;
+    let (mut records, mut bytes, mut after) = (Vec::new(), 0, None::<Vec<u8>>);
+    loop {
+        let page = RECORDS_BY_ITEM.scan(rows, &id, after.as_deref(), limits::PAGE_ROWS_MAX)?;
+        let last_page = page.len() < limits::PAGE_ROWS_MAX;
+        for (key, ()) in page {
+            let message = Shown::read(rows, seq_of(&key)?)?.of_item();
+            bytes += message.encoded_len();
+            if bytes > PAGE_BYTES_MAX {
+                return Err(Refusal::new(
+                    Reason::Overloaded,
+                    "",
+                    format!("the history of item {id} does not fit one answer"),
+                    "an auditor can read it from the ledger: `strongroom ledger records`",
+                )
+                .into());
+            }
+            records.push(message);
+            after = Some(key);
+        }
+        if last_page {
+            return Ok(ListItemRecordsResponse { records });
+        }
+    }
+}
+
+/// The end of a key of [`RECORDS_BY_ITEM`] is the record's position.
+fn seq_of(key: &[u8]) -> Result<RecordSeq, RowError> {
+    let corrupt = || RowError::Corrupt { table: RECORDS_BY_ITEM.name, detail: "a key is too short".to_owned() };
+    Ok(RecordSeq(u64::from_be_bytes(*key.last_chunk().ok_or_else(corrupt)?)))
+}
+
+fn item_message(id: ItemId, row: &ItemRow) -> Item {
+    let about = &row.description;
+    let current = |(name, values): (&String, &Vec<custody::tables::LabelValue>)| {
+        values.last().map(|label| (name.clone(), label.value.clone()))
+    };
+    Item {
+        item_id: Bytes::copy_from_slice(id.as_bytes()),
+        device_id: about.device.to_string(),
+        unit_id: about.unit.to_string(),
+        file_name: about.file_name.clone(),
+        recorded_start_unix_ms: about.recorded_start.0,
+        recorded_end_unix_ms: about.recorded_end.0,
+        activity_id: about.activity.as_ref().map_or_else(String::new, ToString::to_string),
+        labels: row.labels.iter().filter_map(current).collect(),
+        size_bytes: row.original.size_bytes,
+        blake3: Bytes::copy_from_slice(row.original.blake3.as_bytes()),
+        sha256: Bytes::copy_from_slice(row.original.sha256.as_bytes()),
+        sealed_at_unix_ms: row.sealed_at.0,
+        record_seq: row.seq.0,
+        retention_start_unix_ms: row.retention.start.0,
+        kept_until_unix_ms: retention::effective_until(row).map(|until| until.0),
+        quarantined: row.quarantined,
+        profile: format!("{}@{}", row.retention.profile, row.retention.version),
+        sent_by: row.sent_by.to_string(),
+        findings: row.findings.clone(),
+    }
+}

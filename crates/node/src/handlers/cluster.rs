@@ -1,0 +1,149 @@
+//! The machines, as this node sees them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use strongroom_custody::{
+    Act,
+    access::Stop,
+    clock,
+    tables::{CLUSTER, COUNTERS},
+};
+use strongroom_engine::{faults::BadShard as Bad, machine::CHECKPOINT};
+use strongroom_ledger::tree;
+use strongroom_metastore::MetastoreMetrics;
+use strongroom_proto::cluster::{
+    BadShard, DiskStatus, NodeStatus, ShowStatusRequest, ShowStatusResponse, VolumeStatus,
+    cluster_service_server::ClusterService,
+};
+use strongroom_topology::{NodeRow, NodeState, VolumeRow, read};
+use strongroom_types::{NodeId, Refusal, VolumeId, limits, rows::Rows};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    edge::{Edge, Reading},
+    node::Node,
+};
+
+/// Volumes and bad shards in one answer.
+const SHOWN_MAX: usize = 100;
+
+pub(super) struct Cluster {
+    pub(super) edge: Edge,
+    pub(super) node: Arc<Node>,
+}
+
+#[tonic::async_trait]
+impl ClusterService for Cluster {
+    async fn show_status(&self, request: Request<ShowStatusRequest>) -> Result<Response<ShowStatusResponse>, Status> {
+        let caller = self.edge.caller(&request)?;
+        let status = self.edge.look(&caller, Reading::of(Act::ClusterStatus), |look| self.status(&**look.rows)).await?;
+        Ok(Response::new(status))
+    }
+}
+
+impl Cluster {
+    fn status(&self, rows: &dyn Rows) -> Result<ShowStatusResponse, Stop> {
+        let raft = self.node.metastore.metrics();
+        let cluster = CLUSTER.read(rows, &())?.ok_or_else(|| Refusal::not_found("cluster"))?;
+        let clock = clock::read(rows)?;
+        let counters = COUNTERS.read(rows, &())?.unwrap_or_default();
+        let nodes = read::nodes(rows)?;
+        let shown = nodes.iter().filter(|node| node.state != NodeState::Removed);
+        Ok(ShowStatusResponse {
+            cluster_id: Bytes::copy_from_slice(cluster.cluster.as_bytes()),
+            nodes: shown.map(|node| self.node_status(node, &raft)).collect(),
+            volumes: newest_volumes(rows)?.iter().map(volume_status).collect(),
+            leader: raft.leader.map_or_else(String::new, |leader| leader.to_string()),
+            term: raft.term,
+            clock_unix_ms: clock.t.0,
+            wall_unix_ms: clock.wall.0,
+            ledger_size: tree::size(rows)?,
+            checkpoint_size: CHECKPOINT.read(rows, &())?.map_or(0, |row| row.size),
+            items: counters.items,
+            uploads: counters.uploads,
+            bad_shards: self.edge.engine().faults().list(SHOWN_MAX).iter().map(bad_shard).collect(),
+            trial: cluster.trial,
+        })
+    }
+
+    fn node_status(&self, row: &NodeRow, raft: &MetastoreMetrics) -> NodeStatus {
+        let answer = self.node.beats.fresh(row.id, self.node.boottime_ms());
+        let disks = answer.iter().flat_map(|answer| &answer.disks).map(|disk| DiskStatus {
+            disk_id: disk.disk_id.clone(),
+            state: disk.state.clone(),
+            used_bytes: disk.used_bytes,
+            total_bytes: disk.total_bytes,
+            shards: disk.shards,
+        });
+        NodeStatus {
+            name: row.id.to_string(),
+            district: row.district.to_string(),
+            state: node_state(row.state, answer.is_some()).to_owned(),
+            raft_role: raft_role(row.id, raft).to_owned(),
+            address: row.client_address.clone(),
+            disks: disks.collect(),
+            applied_index: answer.as_ref().map_or(0, |answer| answer.applied_index),
+            version: answer.map_or_else(String::new, |answer| answer.version),
+        }
+    }
+}
+
+/// Whether a node answers comes before where it is in its life: somebody must look at a node that does not.
+const fn node_state(state: NodeState, answers: bool) -> &'static str {
+    match (state, answers) {
+        (NodeState::Removed, _) => "removed",
+        (NodeState::InService | NodeState::Draining | NodeState::Drained, false) => "unreachable",
+        (NodeState::InService, true) => "healthy",
+        (NodeState::Draining, true) => "draining",
+        (NodeState::Drained, true) => "drained",
+    }
+}
+
+fn raft_role(node: NodeId, raft: &MetastoreMetrics) -> &'static str {
+    if raft.leader == Some(node) {
+        "leader"
+    } else if raft.members.voters.contains(&node) {
+        "voter"
+    } else {
+        "learner"
+    }
+}
+
+/// The newest volumes, newest first. Ids are counted from 1 without gaps.
+fn newest_volumes(rows: &dyn Rows) -> Result<Vec<VolumeRow>, Stop> {
+    let mut newest: Vec<VolumeRow> = Vec::new();
+    let mut after: Option<VolumeId> = None;
+    loop {
+        let page = read::volumes(rows, after, limits::PAGE_ROWS_MAX)?;
+        let last_page = page.len() < limits::PAGE_ROWS_MAX;
+        after = page.last().map(|volume| volume.id);
+        newest.extend(page);
+        newest.drain(..newest.len().saturating_sub(SHOWN_MAX));
+        if last_page {
+            newest.reverse();
+            return Ok(newest);
+        }
+    }
+}
+
+fn volume_status(volume: &VolumeRow) -> VolumeStatus {
+    VolumeStatus {
+        volume_id: volume.id.to_string(),
+        scheme: volume.scheme.to_string(),
+        state: if volume.is_open() { "open" } else { "closed" }.to_owned(),
+        nodes: volume.slots.iter().map(|slot| slot.node.to_string()).collect(),
+        user_bytes: volume.user_bytes,
+    }
+}
+
+fn bad_shard(bad: &Bad) -> BadShard {
+    BadShard {
+        item_id: Bytes::copy_from_slice(bad.address.item.as_bytes()),
+        chunk_index: bad.address.index.0,
+        volume_id: bad.address.volume.to_string(),
+        slot: u32::from(bad.address.slot.0),
+        node: bad.node.to_string(),
+        fault: bad.fault.name().to_owned(),
+    }
+}

@@ -1,0 +1,53 @@
+//! The leader ticks the compliance clock with what a majority of voters read and signed (semantics C2).
+
+use std::{sync::Arc, time::Duration};
+
+use strongroom_custody::{Actor, clock::Reading, command::Tick};
+use strongroom_engine::Catalog;
+use strongroom_ledger::VerifierKey;
+use strongroom_topology::NodeRow;
+
+use crate::{keys::verify_reading, node::Node};
+
+const PACE: Duration = Duration::from_secs(5);
+
+pub(super) async fn run(node: Arc<Node>) {
+    loop {
+        tokio::time::sleep(PACE).await;
+        if node.leads() {
+            tick(&node).await;
+        }
+    }
+}
+
+async fn tick(node: &Node) {
+    let nodes = node.directory.nodes();
+    let voters: Vec<_> = nodes.iter().filter(|row| row.voter).collect();
+    let Ok(count) = u32::try_from(voters.len()) else { return };
+    let readings: Vec<_> = voters.iter().filter_map(|voter| reading(node, voter)).collect();
+    if readings.len() <= voters.len() / 2 {
+        tracing::warn!(readings = readings.len(), voters = count, "no majority of clock readings: the clock stands");
+        return;
+    }
+    let command = strongroom_custody::Command::Tick(Tick { readings, voters: count });
+    if let Err(refusal) = node.catalog.submit(Actor::Node(node.id), command.into(), None).await {
+        tracing::warn!(error = %refusal, "the clock was not ticked");
+    }
+}
+
+/// What a voter read a moment ago, where its signature is good.
+fn reading(node: &Node, voter: &NodeRow) -> Option<Reading> {
+    let signed = if voter.id == node.id {
+        node.clock_key.read(node.id, &node.system).into()
+    } else {
+        node.beats.fresh(voter.id, node.boottime_ms())?.reading_cbor
+    };
+    let vkey: VerifierKey = voter
+        .clock_vkey
+        .parse()
+        .inspect_err(|error| tracing::error!(peer_id = %voter.id, %error, "clock key of a node does not parse"))
+        .ok()?;
+    verify_reading(voter.id, &vkey, &signed)
+        .inspect_err(|error| tracing::error!(peer_id = %voter.id, %error, "clock reading of a node does not verify"))
+        .ok()
+}

@@ -1,0 +1,116 @@
+//! One node's parts, as its handlers and jobs see them.
+
+use std::sync::Arc;
+
+use strongroom_engine::{Catalog, Engine, Genesis, Shards, System};
+use strongroom_metastore::{Metastore, RaftRole, catalog::RaftCatalog};
+use strongroom_net::{
+    channel::Channels,
+    remote_shards::{RemoteShards, ShardDeadlines},
+    tls::CertificateFiles,
+};
+use strongroom_proto::peer::{PingDisk, PingResponse, meta_service_client::MetaServiceClient};
+use strongroom_shardstore::{DiskState, ShardStore};
+use strongroom_topology::NodeRow;
+use strongroom_types::{NodeId, limits};
+use tonic::transport::Channel;
+
+use crate::{beats::Beats, directory::Directory, keys::ClockKey, measured::MeasuredShards};
+
+/// A running node.
+pub(crate) struct Node {
+    pub(crate) id: NodeId,
+    pub(crate) genesis: Genesis,
+    /// Of a node that joins later.
+    pub(crate) registration: Option<strongroom_topology::Registration>,
+    pub(crate) system: System,
+    pub(crate) metastore: Arc<Metastore>,
+    pub(crate) catalog: Arc<RaftCatalog>,
+    pub(crate) engine: Engine,
+    pub(crate) shards: Arc<Shards>,
+    pub(crate) local: Arc<MeasuredShards>,
+    pub(crate) channels: Channels,
+    pub(crate) certificates: [Arc<CertificateFiles>; 2],
+    pub(crate) directory: Directory,
+    pub(crate) beats: Beats,
+    pub(crate) clock_key: ClockKey,
+}
+
+impl Node {
+    pub(crate) fn leads(&self) -> bool {
+        self.metastore.metrics().role == RaftRole::Leader
+    }
+
+    pub(crate) fn boottime_ms(&self) -> i64 {
+        self.system.clock.boottime_ms()
+    }
+
+    /// The metadata as this node has it, as the seam that everything above uses.
+    pub(crate) fn catalog(&self) -> Arc<dyn Catalog> {
+        Arc::clone(&self.catalog) as Arc<dyn Catalog>
+    }
+
+    /// A client of another node's `MetaService`.
+    pub(crate) fn meta_client(&self, node: &NodeRow) -> Option<MetaServiceClient<Channel>> {
+        self.meta_client_at(node.id, &node.peer_address)
+    }
+
+    pub(crate) fn meta_client_at(&self, node: NodeId, address: &str) -> Option<MetaServiceClient<Channel>> {
+        match self.channels.peer(node, address) {
+            Ok(channel) => Some(MetaServiceClient::new(channel).max_decoding_message_size(limits::MESSAGE_BYTES_MAX)),
+            Err(error) => {
+                tracing::error!(peer_id = %node, %error, "peer has an address that cannot be called");
+                None
+            }
+        }
+    }
+
+    /// Makes the shards of every other node reachable at its present address.
+    pub(crate) fn connect_shards(&self) {
+        for node in self.directory.others(self.id) {
+            match self.channels.peer(node.id, &node.peer_address) {
+                Ok(channel) => {
+                    let store = RemoteShards::new(channel, ShardDeadlines::default());
+                    self.shards.set(node.id, Arc::new(store));
+                }
+                Err(error) => tracing::error!(peer_id = %node.id, %error, "peer has an address that cannot be called"),
+            }
+        }
+    }
+
+    /// How this node is, as it tells others.
+    pub(crate) async fn ping(&self) -> PingResponse {
+        let disks = self.local.stat().await.unwrap_or_default();
+        let (digest_index, digest) = self.metastore.state_digest();
+        let votes = self.directory.node(self.id).is_some_and(|node| node.voter);
+        PingResponse {
+            node_id: self.id.0,
+            applied_index: self.metastore.metrics().last_applied,
+            reading_cbor: if votes { self.clock_key.read(self.id, &self.system).into() } else { bytes::Bytes::new() },
+            disks: disks
+                .iter()
+                .map(|stat| PingDisk {
+                    disk_id: bytes::Bytes::copy_from_slice(stat.disk.as_bytes()),
+                    state: state_name(&stat.state).to_owned(),
+                    used_bytes: stat.used_bytes,
+                    total_bytes: stat.total_bytes,
+                    shards: stat.shards,
+                })
+                .collect(),
+            state_digest: bytes::Bytes::copy_from_slice(&digest),
+            digest_index,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+/// A disk that takes shards says so with this word.
+pub(crate) const IN_SERVICE: &str = "in-service";
+
+const fn state_name(state: &DiskState) -> &'static str {
+    match state {
+        DiskState::InService => IN_SERVICE,
+        DiskState::Full => "full",
+        DiskState::Failed { .. } => "failed",
+    }
+}

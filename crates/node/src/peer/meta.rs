@@ -1,0 +1,133 @@
+//! Raft's messages, what only voters can do, and being taken in.
+
+use std::sync::Arc;
+
+use strongroom_custody::Actor;
+use strongroom_engine::Catalog;
+use strongroom_net::listen::identity_of;
+use strongroom_proto::{
+    peer::{
+        AppendRequest, AppendResponse, CosignRequest, CosignResponse, InstallSnapshotRequest, InstallSnapshotResponse,
+        JoinRequest, JoinResponse, NewItemKeyRequest, NewItemKeyResponse, PingRequest, PingResponse, ProposeRequest,
+        ProposeResponse, ReadIndexRequest, ReadIndexResponse, UnwrapSessionKeyRequest, UnwrapSessionKeyResponse,
+        UnwrapUploadKeyRequest, UnwrapUploadKeyResponse, VoteRequest, VoteResponse, meta_service_server::MetaService,
+    },
+    status,
+};
+use strongroom_topology::{self as topology, DiskRow, DiskState, NodeRow, NodeUpdate, Registration, read};
+use strongroom_types::{Reason, Refusal};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::caller;
+use crate::node::Node;
+
+pub(super) struct Meta(pub(super) Arc<Node>);
+
+#[tonic::async_trait]
+impl MetaService for Meta {
+    async fn append(&self, request: Request<AppendRequest>) -> Result<Response<AppendResponse>, Status> {
+        Ok(Response::new(self.0.metastore.handle_append(request.into_inner()).await?))
+    }
+
+    async fn vote(&self, request: Request<VoteRequest>) -> Result<Response<VoteResponse>, Status> {
+        Ok(Response::new(self.0.metastore.handle_vote(request.into_inner()).await?))
+    }
+
+    async fn install_snapshot(
+        &self,
+        request: Request<Streaming<InstallSnapshotRequest>>,
+    ) -> Result<Response<InstallSnapshotResponse>, Status> {
+        Ok(Response::new(self.0.metastore.handle_install_snapshot(request.into_inner()).await?))
+    }
+
+    async fn propose(&self, request: Request<ProposeRequest>) -> Result<Response<ProposeResponse>, Status> {
+        Ok(Response::new(self.0.metastore.handle_propose(request.into_inner()).await?))
+    }
+
+    async fn read_index(&self, request: Request<ReadIndexRequest>) -> Result<Response<ReadIndexResponse>, Status> {
+        Ok(Response::new(self.0.metastore.handle_read_index(request.into_inner()).await?))
+    }
+
+    async fn new_item_key(&self, request: Request<NewItemKeyRequest>) -> Result<Response<NewItemKeyResponse>, Status> {
+        respond(self.0.catalog.handle_new_item_key(request.get_ref()))
+    }
+
+    async fn unwrap_upload_key(
+        &self,
+        request: Request<UnwrapUploadKeyRequest>,
+    ) -> Result<Response<UnwrapUploadKeyResponse>, Status> {
+        let node = caller(&request)?;
+        respond(self.0.catalog.handle_unwrap_upload_key(node, request.get_ref()).await)
+    }
+
+    async fn unwrap_session_key(
+        &self,
+        request: Request<UnwrapSessionKeyRequest>,
+    ) -> Result<Response<UnwrapSessionKeyResponse>, Status> {
+        respond(self.0.catalog.handle_unwrap_session_key(request.get_ref()).await)
+    }
+
+    async fn cosign(&self, request: Request<CosignRequest>) -> Result<Response<CosignResponse>, Status> {
+        respond(self.0.catalog.handle_cosign(request.get_ref()).await)
+    }
+
+    async fn ping(&self, _: Request<PingRequest>) -> Result<Response<PingResponse>, Status> {
+        Ok(Response::new(self.0.ping().await))
+    }
+
+    async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinResponse>, Status> {
+        let key = identity_of(&request)?.key;
+        let registration: Registration = minicbor::decode(&request.get_ref().node_row_cbor)
+            .map_err(|error| status::from_refusal(&Refusal::invalid(format!("node_row_cbor: {error}"))))?;
+        if registration.peer_key != key {
+            return Err(status::from_refusal(&Refusal::new(
+                Reason::RoleNotAllowed,
+                "",
+                "a node asks for itself: the registration names another key than the certificate",
+                "register with the node's own peer certificate",
+            )));
+        }
+        respond(self.take_in(registration).await)
+    }
+}
+
+impl Meta {
+    /// Registers a node, or notes what changed about one. The leader makes it a member of the Raft group when it sees
+    /// the row.
+    async fn take_in(&self, registration: Registration) -> Result<JoinResponse, Refusal> {
+        let known = {
+            let rows = self.0.catalog.read().await?;
+            read::node(&*rows, registration.id).map_err(|error| strongroom_engine::catalog::broken(&error))?
+        };
+        let command = match known {
+            Some(row) if row.peer_key == registration.peer_key => {
+                topology::Command::UpdateNode(update(&row, registration))
+            }
+            // Another key under a known id is refused by the topology.
+            Some(_) | None => topology::Command::RegisterNode(registration),
+        };
+        self.0.catalog.submit(Actor::Node(self.0.id), command.into(), None).await?;
+        Ok(JoinResponse { log_index: self.0.metastore.metrics().last_applied })
+    }
+}
+
+/// Addresses and labels as the node says; its disks are those that are known and those that are new.
+fn update(row: &NodeRow, said: Registration) -> NodeUpdate {
+    let mut disks = row.disks.clone();
+    for id in said.disks {
+        if disks.iter().all(|disk| disk.id != id) {
+            disks.push(DiskRow { id, state: DiskState::InService });
+        }
+    }
+    NodeUpdate {
+        node: row.id,
+        client_address: said.client_address,
+        peer_address: said.peer_address,
+        labels: said.labels,
+        disks,
+    }
+}
+
+fn respond<T>(outcome: Result<T, Refusal>) -> Result<Response<T>, Status> {
+    outcome.map(Response::new).map_err(|refusal| status::from_refusal(&refusal))
+}
