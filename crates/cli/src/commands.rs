@@ -1,0 +1,115 @@
+//! The commands, one file each, and the runtime that each of them gets.
+
+mod demo;
+mod dev;
+mod node;
+mod pki;
+
+mod device;
+mod principal;
+mod profile;
+mod unit;
+
+mod copy_out;
+mod ingest;
+mod item;
+mod request;
+mod view;
+
+mod cluster;
+mod ledger;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+pub(crate) use pki::{CERTIFICATE_DAYS, file_stem, write_new};
+
+use crate::failure::Failure;
+use crate::session::Globals;
+
+/// What can be asked for.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Tells the whole story on this machine in under a minute: ingest, refusals, copies, lost nodes, proofs
+    Demo(demo::Demo),
+    /// Makes and runs a cluster of node processes on this machine
+    #[command(subcommand)]
+    Dev(dev::Dev),
+    /// Runs a storage node
+    #[command(subcommand)]
+    Node(node::Node),
+    /// Keys and certificates
+    #[command(subcommand)]
+    Pki(pki::Pki),
+    /// People, stations and services
+    #[command(subcommand)]
+    Principal(principal::Principal),
+    /// Organisational units
+    #[command(subcommand)]
+    Unit(unit::Unit),
+    /// Recording devices
+    #[command(subcommand)]
+    Device(device::Device),
+    /// Profiles: an agency's regulation as data
+    #[command(subcommand)]
+    Profile(profile::Profile),
+    /// Uploads originals, and verifies and stores their receipts
+    Ingest(ingest::Ingest),
+    /// The catalogue
+    #[command(subcommand)]
+    Item(item::Item),
+    /// Requests for footage and their approvals
+    #[command(subcommand)]
+    Request(request::Request),
+    /// Writes what an approved request grants into a folder
+    CopyOut(copy_out::CopyOut),
+    /// Shows an item of an approved request to a player on this machine, at an address of one session
+    View(view::View),
+    /// Verifies receipts, files and copied-out folders offline: needs no server and no network
+    Verify(verify::Verify),
+    /// The ledger, for auditors
+    #[command(subcommand)]
+    Ledger(ledger::Ledger),
+    /// The machines, for operators
+    #[command(subcommand)]
+    Cluster(cluster::Cluster),
+}
+
+impl Command {
+    /// Does it.
+    pub(crate) fn run(self, globals: &Globals) -> Result<ExitCode, Failure> {
+        match self {
+            Self::Demo(command) => on_threads(command.run(globals)),
+            Self::Dev(command) => on_one_thread(command.run(globals)),
+            Self::Node(command) => command.run(globals),
+            Self::Pki(command) => command.run(globals),
+            Self::Principal(command) => on_one_thread(command.run(globals)),
+            Self::Unit(command) => on_one_thread(command.run(globals)),
+            Self::Device(command) => on_one_thread(command.run(globals)),
+            Self::Profile(command) => on_one_thread(command.run(globals)),
+            Self::Ingest(command) => on_threads(command.run(globals)),
+            Self::Item(command) => on_one_thread(command.run(globals)),
+            Self::Request(command) => on_one_thread(command.run(globals)),
+            Self::CopyOut(command) => on_threads(command.run(globals)),
+            Self::View(command) => on_threads(command.run(globals)),
+            Self::Verify(command) => command.run(globals),
+            Self::Ledger(command) => on_one_thread(command.run(globals)),
+            Self::Cluster(command) => on_one_thread(command.run(globals)),
+        }?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// For commands that ask and show.
+fn on_one_thread<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::caused_by("could not start", &error))?.block_on(work)
+}
+
+/// For commands that move footage: encryption of one connection and hashing of another share no thread.
+fn on_threads<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.map_err(|error| Failure::caused_by("could not start", &error))?.block_on(work)
+}

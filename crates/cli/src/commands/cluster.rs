@@ -1,0 +1,179 @@
+//! `strongroom cluster`: the machines, for operators. Never footage.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+use strongroom_proto::cluster::{BadShard, DiskStatus, NodeStatus, ShowStatusResponse, VolumeStatus};
+
+use crate::failure::Failure;
+use crate::output::short_size;
+use crate::session::{Globals, Usual};
+use crate::shown;
+
+/// What can be asked about the machines.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Cluster {
+    /// Nodes, disks, volumes, Raft, ledger and bad shards as one node sees them
+    Status,
+    /// The compliance clock, and how far it is from the wall clocks
+    Clock,
+}
+
+impl Cluster {
+    /// Does it.
+    pub(crate) async fn run(self, globals: &Globals) -> Result<(), Failure> {
+        let status = globals.client(Usual::Ops)?.show_status().await?;
+        match self {
+            Self::Status => globals.output().show(&status_json(&status), |page| {
+                page.facts(&[
+                    ("cluster", hex::encode(&status.cluster_id)),
+                    ("trial", if status.trial { "yes".to_owned() } else { String::new() }),
+                    ("leader", status.leader.clone()),
+                    ("term", status.term.to_string()),
+                    ("items", status.items.to_string()),
+                    ("ledger", status.ledger_size.to_string()),
+                    ("checkpoint", status.checkpoint_size.to_string()),
+                    ("compliance clock", shown::time(status.clock_unix_ms)),
+                ]);
+                page.line("");
+                page.table(
+                    &["node", "district", "state", "raft role", "applied", "disks", "address"],
+                    &status.nodes.iter().map(node_row).collect::<Vec<_>>(),
+                );
+                page.line("");
+                page.table(
+                    &["volume", "scheme", "state", "size", "slots"],
+                    &status.volumes.iter().map(volume_row).collect::<Vec<_>>(),
+                );
+                if !status.bad_shards.is_empty() {
+                    page.line("");
+                    page.table(
+                        &["bad shards", "item", "volume", "node"],
+                        &status.bad_shards.iter().map(bad_shard_row).collect::<Vec<_>>(),
+                    );
+                }
+            }),
+            Self::Clock => show_clock(globals, &status),
+        }
+    }
+}
+
+fn show_clock(globals: &Globals, status: &ShowStatusResponse) -> Result<(), Failure> {
+    let behind_ms = status.wall_unix_ms.saturating_sub(status.clock_unix_ms);
+    let json = json!({
+        "clock": shown::time(status.clock_unix_ms),
+        "wall": shown::time(status.wall_unix_ms),
+        "behind_ms": behind_ms,
+        "trial": status.trial,
+    });
+    let output = globals.output();
+    output.show(&json, |page| {
+        page.facts(&[
+            ("compliance clock", shown::time(status.clock_unix_ms)),
+            ("wall clock", shown::time(status.wall_unix_ms)),
+            ("clock behind wall", format!("{behind_ms} ms")),
+        ]);
+        page.line(output.pick(
+            "The clock never runs ahead of a majority of the voters; behind only keeps evidence longer.",
+            "合规时钟不会快于多数投票节点；落后只会延长保存。",
+        ));
+    })
+}
+
+/// The status as JSON; scripts rely on `nodes[].{name,district,state,raft_role}` and `leader`.
+pub(super) fn status_json(status: &ShowStatusResponse) -> Value {
+    json!({
+        "cluster": hex::encode(&status.cluster_id),
+        "trial": status.trial,
+        "leader": shown::some(&status.leader),
+        "term": status.term,
+        "clock": shown::time(status.clock_unix_ms),
+        "wall": shown::time(status.wall_unix_ms),
+        "ledger_size": status.ledger_size,
+        "checkpoint_size": status.checkpoint_size,
+        "items": status.items,
+        "uploads": status.uploads,
+        "nodes": status.nodes.iter().map(node_json).collect::<Vec<_>>(),
+        "volumes": status.volumes.iter().map(volume_json).collect::<Vec<_>>(),
+        "bad_shards": status.bad_shards.iter().map(bad_shard_json).collect::<Vec<_>>(),
+    })
+}
+
+fn node_json(node: &NodeStatus) -> Value {
+    json!({
+        "name": node.name,
+        "district": node.district,
+        "state": node.state,
+        "raft_role": node.raft_role,
+        "address": node.address,
+        "applied_index": node.applied_index,
+        "version": node.version,
+        "disks": node.disks.iter().map(disk_json).collect::<Vec<_>>(),
+    })
+}
+
+fn disk_json(disk: &DiskStatus) -> Value {
+    json!({
+        "disk": hex::encode(&disk.disk_id),
+        "state": disk.state,
+        "used_bytes": disk.used_bytes,
+        "total_bytes": disk.total_bytes,
+        "shards": disk.shards,
+    })
+}
+
+fn volume_json(volume: &VolumeStatus) -> Value {
+    json!({
+        "volume": volume.volume_id,
+        "scheme": volume.scheme,
+        "state": volume.state,
+        "nodes": volume.nodes,
+        "user_bytes": volume.user_bytes,
+    })
+}
+
+fn bad_shard_json(shard: &BadShard) -> Value {
+    json!({
+        "item": hex::encode(&shard.item_id),
+        "chunk": shard.chunk_index,
+        "volume": shard.volume_id,
+        "slot": shard.slot,
+        "node": shard.node,
+        "fault": shard.fault,
+    })
+}
+
+fn node_row(node: &NodeStatus) -> Vec<String> {
+    let disks: Vec<_> = node
+        .disks
+        .iter()
+        .map(|disk| format!("{} {}/{}", disk.state, short_size(disk.used_bytes), short_size(disk.total_bytes)))
+        .collect();
+    vec![
+        node.name.clone(),
+        node.district.clone(),
+        node.state.clone(),
+        node.raft_role.clone(),
+        node.applied_index.to_string(),
+        disks.join(", "),
+        node.address.clone(),
+    ]
+}
+
+fn volume_row(volume: &VolumeStatus) -> Vec<String> {
+    vec![
+        volume.volume_id.clone(),
+        volume.scheme.clone(),
+        volume.state.clone(),
+        short_size(volume.user_bytes),
+        volume.nodes.join(" "),
+    ]
+}
+
+fn bad_shard_row(shard: &BadShard) -> Vec<String> {
+    vec![
+        shard.fault.clone(),
+        format!("{} [{}]", hex::encode(&shard.item_id), shard.chunk_index),
+        format!("{}/{}", shard.volume_id, shard.slot),
+        shard.node.clone(),
+    ]
+}

@@ -1,0 +1,144 @@
+//! `strongroom`: one binary; `strongroom <noun> <verb>`. Data on stdout, talk on stderr.
+//!
+//! Exit 0 done · 1 failed · 2 usage · 3 refused by policy. A panic is reported and ends the process (ADR 0001).
+
+mod clock;
+mod commands;
+mod failure;
+mod lang;
+mod local;
+mod output;
+mod parse;
+mod receipts;
+mod session;
+mod shown;
+mod signals;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use commands::Command;
+use session::Globals;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Keeps law-enforcement footage as evidence: sealed, retained, handed out only with approval, provable to outsiders.
+#[derive(Debug, Parser)]
+#[command(name = "strongroom", version, arg_required_else_help = true, propagate_version = true)]
+struct Arguments {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn main() -> ExitCode {
+    abort_on_panic();
+    // A usage error ends here with exit code 2, help and version with 0.
+    let Arguments { globals, command } = Arguments::parse();
+    match command.run(&globals) {
+        Ok(code) => code,
+        Err(failure) => {
+            let told = failure.told(globals.output().lang);
+            // Whoever does not listen is not told.
+            let _ = std::io::stderr().lock().write_all(told.as_bytes());
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// A broken invariant stops the process at once, whatever thread it is seen on.
+fn abort_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_names_that_others_rely_on_are_there() {
+        for line in [
+            "strongroom demo --keep --dir D --lang zh",
+            "strongroom dev up --dir D --nodes 6 --districts 3 --scheme 4+2 --profile p.toml",
+            "strongroom dev status --dir D",
+            "strongroom dev stop n1 --dir D",
+            "strongroom dev start n1 --dir D",
+            "strongroom dev kill n1 --dir D",
+            "strongroom dev down --dir D --delete",
+            "strongroom node run --config node.toml",
+            "strongroom node check-config node.toml",
+            "strongroom pki inspect a.pem",
+            "strongroom principal register bob --certificate a.pem --role legal --role head --unit U1",
+            "strongroom principal rotate bob --certificate a.pem",
+            "strongroom principal revoke bob --reason left",
+            "strongroom principal list",
+            "strongroom unit add U2 --name X --profile dev",
+            "strongroom unit list",
+            "strongroom device add D2 --unit U1 --type bwc --model M",
+            "strongroom device list",
+            "strongroom profile list",
+            "strongroom profile show dev",
+            "strongroom profile check p.toml",
+            "strongroom ingest a.mp4 b.mp4 --device D1 --unit U1 --recorded-start 2026-03-01T09:30:00+08:00 \
+             --recorded-end 2026-03-01T09:40:00+08:00 --activity A --label k=v --label k2=v2",
+            "strongroom item show 01010101010101010101010101010101 --output json",
+            "strongroom item list --unit U1",
+            "strongroom item search plate",
+            "strongroom item explain 01010101010101010101010101010101",
+            "strongroom item label 01010101010101010101010101010101 place=gate",
+            "strongroom item history 01010101010101010101010101010101",
+            "strongroom item delete 01010101010101010101010101010101",
+            "strongroom --as legal request submit --act copy --item 01010101010101010101010101010101 --reason x",
+            "strongroom --as approver request approve REQ-1",
+            "strongroom request reject REQ-1 --reason no",
+            "strongroom request show REQ-1",
+            "strongroom request list --pending",
+            "strongroom --as archivist copy-out REQ-1 --to DIR",
+            "strongroom verify a b --policy p",
+            "strongroom ledger checkpoint",
+            "strongroom ledger records",
+            "strongroom ledger prove 3",
+            "strongroom ledger policy",
+            "strongroom cluster status --context c.toml",
+            "strongroom cluster clock",
+        ] {
+            if let Err(error) = parse(line) {
+                panic!("{line}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn mistakes_are_usage_errors() {
+        for line in [
+            "strongroom ingest --device D1 --unit U1",
+            "strongroom item show 12",
+            "strongroom request submit --act sell --item 01010101010101010101010101010101 --reason x",
+            "strongroom request approve 1",
+            "strongroom dev up",
+            "strongroom cluster status --output xml",
+            "strongroom ledger prove -1",
+        ] {
+            assert_eq!(parse(line).expect_err(line).exit_code(), 2, "{line}");
+        }
+    }
+}

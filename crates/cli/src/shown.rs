@@ -1,0 +1,226 @@
+//! Catalogue entries, requests and records as the command line shows them. Names of JSON fields are relied on by scripts.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use strongroom_proto::catalog::Item;
+use strongroom_proto::request::{Act, Request, RequestState};
+use strongroom_types::UnixMillis;
+
+use crate::output::{Page, short_size, size};
+
+/// An instant as RFC 3339 in Beijing time.
+pub(crate) fn time(unix_ms: i64) -> String {
+    UnixMillis(unix_ms).to_string()
+}
+
+/// An instant, or `never` where there is no end.
+pub(crate) fn end(unix_ms: Option<i64>) -> String {
+    unix_ms.map_or_else(|| "never".to_owned(), time)
+}
+
+/// Names and texts in order.
+pub(crate) fn sorted(map: &HashMap<String, String>) -> BTreeMap<&str, &str> {
+    map.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
+/// Names and texts on one line.
+pub(crate) fn one_line(map: &HashMap<String, String>) -> String {
+    sorted(map).iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+}
+
+/// A catalogue entry as JSON.
+pub(crate) fn item_json(item: &Item) -> Value {
+    json!({
+        "item": hex::encode(&item.item_id),
+        "file_name": item.file_name,
+        "size_bytes": item.size_bytes,
+        "blake3": hex::encode(&item.blake3),
+        "sha256": hex::encode(&item.sha256),
+        "sealed_at": time(item.sealed_at_unix_ms),
+        "record": item.record_seq,
+        "device": item.device_id,
+        "unit": item.unit_id,
+        "recorded_start": time(item.recorded_start_unix_ms),
+        "recorded_end": time(item.recorded_end_unix_ms),
+        "activity": some(&item.activity_id),
+        "labels": sorted(&item.labels),
+        "retention": {
+            "start": time(item.retention_start_unix_ms),
+            "profile": item.profile,
+            "kept_until": item.kept_until_unix_ms.map(time),
+        },
+        "quarantined": item.quarantined,
+        "sent_by": item.sent_by,
+        "findings": item.findings,
+    })
+}
+
+/// A catalogue entry for people.
+pub(crate) fn item_page(page: &mut Page, item: &Item) {
+    page.facts(&[
+        ("item", hex::encode(&item.item_id)),
+        ("file", item.file_name.clone()),
+        ("size", size(item.size_bytes)),
+        ("blake3", hex::encode(&item.blake3)),
+        ("sha256", hex::encode(&item.sha256)),
+        ("sealed at", time(item.sealed_at_unix_ms)),
+        ("record", format!("#{}", item.record_seq)),
+        ("device", item.device_id.clone()),
+        ("unit", item.unit_id.clone()),
+        ("recorded", format!("{} – {}", time(item.recorded_start_unix_ms), time(item.recorded_end_unix_ms))),
+        ("activity", item.activity_id.clone()),
+        ("labels", one_line(&item.labels)),
+        ("kept until", format!("{} ({})", end(item.kept_until_unix_ms), item.profile)),
+        ("quarantined", if item.quarantined { "yes".to_owned() } else { String::new() }),
+        ("findings", item.findings.join(" ")),
+    ]);
+}
+
+/// Catalogue entries as a table.
+pub(crate) fn items_page(page: &mut Page, items: &[Item]) {
+    let rows: Vec<_> = items
+        .iter()
+        .map(|item| {
+            vec![
+                hex::encode(&item.item_id),
+                time(item.sealed_at_unix_ms),
+                short_size(item.size_bytes),
+                item.device_id.clone(),
+                item.unit_id.clone(),
+                item.file_name.clone(),
+            ]
+        })
+        .collect();
+    page.table(&["item", "sealed at", "size", "device", "unit", "file"], &rows);
+}
+
+/// A request as JSON.
+pub(crate) fn request_json(request: &Request) -> Value {
+    let approvals: Vec<Value> = request
+        .approvals
+        .iter()
+        .map(|approval| {
+            json!({
+                "approver": approval.approver,
+                "role": approval.role,
+                "approved_at": time(approval.approved_at_unix_ms),
+                "record": approval.record_seq,
+            })
+        })
+        .collect();
+    json!({
+        "request": request.request_id,
+        "state": state(request.state()),
+        "act": act(request.act()),
+        "items": request.item_ids.iter().map(hex::encode).collect::<Vec<_>>(),
+        "fields": sorted(&request.fields),
+        "requester": request.requester,
+        "submitted_at": time(request.submitted_at_unix_ms),
+        "approvals": approvals,
+        "missing": request.missing,
+        "valid_until": request.valid_until_unix_ms.map(time),
+        "uses": request.uses,
+        "uses_max": request.uses_max,
+        "executor": request.executor_role,
+        "rejection": some(&request.rejection),
+    })
+}
+
+/// A request for people.
+pub(crate) fn request_page(page: &mut Page, request: &Request) {
+    let approvals: Vec<_> =
+        request.approvals.iter().map(|approval| format!("{} ({})", approval.approver, approval.role)).collect();
+    page.facts(&[
+        ("request", request.request_id.clone()),
+        ("state", state(request.state()).to_owned()),
+        ("act", act(request.act()).to_owned()),
+        ("items", ids(&request.item_ids)),
+        ("facts", one_line(&request.fields)),
+        ("requester", request.requester.clone()),
+        ("submitted", time(request.submitted_at_unix_ms)),
+        ("approved by", approvals.join(", ")),
+        ("missing", request.missing.join("; ")),
+        ("valid until", request.valid_until_unix_ms.map(time).unwrap_or_default()),
+        ("uses", format!("{}/{}", request.uses, request.uses_max)),
+        ("executor", request.executor_role.clone()),
+        ("rejection", request.rejection.clone()),
+    ]);
+}
+
+fn ids(items: &[Bytes]) -> String {
+    items.iter().map(hex::encode).collect::<Vec<_>>().join(" ")
+}
+
+/// The name of an act.
+pub(crate) const fn act(act: Act) -> &'static str {
+    match act {
+        Act::Unspecified => "unspecified",
+        Act::View => "view",
+        Act::Copy => "copy",
+        Act::Transfer => "transfer",
+        Act::Provide => "provide",
+        Act::Publish => "publish",
+    }
+}
+
+/// The name of a request's state.
+pub(crate) const fn state(state: RequestState) -> &'static str {
+    match state {
+        RequestState::Unspecified => "unspecified",
+        RequestState::Pending => "pending",
+        RequestState::Approved => "approved",
+        RequestState::Rejected => "rejected",
+        RequestState::Expired => "expired",
+        RequestState::Spent => "spent",
+    }
+}
+
+/// A text, or nothing where it is empty.
+pub(crate) fn some(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_shows_what_scripts_read() {
+        let request = Request {
+            request_id: "REQ-1".to_owned(),
+            act: Act::Copy.into(),
+            item_ids: vec![Bytes::from_static(&[1; 16])],
+            state: RequestState::Pending.into(),
+            requester: "legal".to_owned(),
+            missing: vec!["one approval of approver or head".to_owned()],
+            ..Request::default()
+        };
+        let json = request_json(&request);
+        assert_eq!(json["request"], "REQ-1");
+        assert_eq!(json["state"], "pending");
+        assert_eq!(json["items"], json!(["01".repeat(16)]));
+        assert_eq!(json["missing"], json!(["one approval of approver or head"]));
+        assert_eq!(json["valid_until"], Value::Null);
+        assert_eq!(json["rejection"], Value::Null);
+    }
+
+    #[test]
+    fn an_item_shows_what_scripts_read() {
+        let item = Item {
+            item_id: Bytes::from_static(&[0xab; 16]),
+            blake3: Bytes::from_static(&[1; 32]),
+            sha256: Bytes::from_static(&[2; 32]),
+            size_bytes: 7,
+            labels: HashMap::from([("b".to_owned(), "2".to_owned()), ("a".to_owned(), "1".to_owned())]),
+            ..Item::default()
+        };
+        let json = item_json(&item);
+        assert_eq!(json["item"], "ab".repeat(16));
+        assert_eq!(json["blake3"], "01".repeat(32));
+        assert_eq!(json["sealed_at"], "1970-01-01T08:00:00.000+08:00");
+        assert_eq!(json["retention"]["kept_until"], Value::Null);
+        assert_eq!(one_line(&item.labels), "a=1 b=2");
+    }
+}

@@ -1,0 +1,254 @@
+//! The binary against a real cluster of node processes on this machine: what it promises on its command line.
+//!
+//! One test, because a cluster is expensive to bring up; it goes through its steps in order and names each in its
+//! failures. The cluster is ended and deleted however the test ends.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const NODES: [&str; 6] = ["n1", "n2", "n3", "n4", "n5", "n6"];
+const CHUNK: usize = 4 << 20;
+
+struct Cluster {
+    folder: tempfile::TempDir,
+}
+
+impl Cluster {
+    fn up() -> Self {
+        let cluster = Self { folder: tempfile::tempdir().expect("a folder") };
+        cluster.bring_up();
+        cluster
+    }
+
+    fn bring_up(&self) {
+        let places = self.json(&["dev", "up", "--dir", &self.dir()]);
+        assert_eq!(places["unit"], "U1");
+        let status = self.json(&["cluster", "status"]);
+        let nodes = status["nodes"].as_array().expect("nodes");
+        assert_eq!(nodes.len(), NODES.len());
+        assert!(nodes.iter().all(|node| node["state"] == "healthy"), "{status:#}");
+        assert_eq!(nodes.iter().filter(|node| node["raft_role"] == "leader").count(), 1, "{status:#}");
+    }
+
+    fn dir(&self) -> String {
+        self.folder.path().join("cluster").display().to_string()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_strongroom"))
+            .args(arguments)
+            .env("STRONGROOM_CONTEXT", format!("{}/context.toml", self.dir()))
+            .env("LANG", "C")
+            .output()
+            .expect("the binary runs")
+    }
+
+    /// What a command that must succeed prints as JSON.
+    fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.run(&[arguments, &["--output", "json"]].concat());
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("JSON on stdout")
+    }
+
+    fn done(&self, arguments: &[&str]) {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// What a command that must fail with `code` says.
+    fn refused(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        said
+    }
+
+    fn on(&self, verb: &str, nodes: &[&str]) {
+        self.done(&[&["dev", verb], nodes, &["--dir", &self.dir()]].concat());
+    }
+
+    fn ingest(&self, file: &Path) -> Value {
+        let items = self.json(&[
+            "ingest",
+            file.to_str().expect("UTF-8"),
+            "--device",
+            "D1",
+            "--unit",
+            "U1",
+            "--recorded-start",
+            "2026-03-01T09:30:00+08:00",
+            "--recorded-end",
+            "2026-03-01T09:31:00",
+            "--label",
+            "place=gate",
+        ]);
+        items[0].clone()
+    }
+
+    /// Submits, approves and copies out one item; answers the file.
+    fn copy_out(&self, item: &str, folder: &str) -> PathBuf {
+        let request = self.submit(item);
+        self.done(&["--as", "approver", "request", "approve", &request]);
+        let to = self.path(folder);
+        let copied = self.json(&["--as", "archivist", "copy-out", &request, "--to", to.to_str().expect("UTF-8")]);
+        PathBuf::from(copied["items"][0]["path"].as_str().expect("a path"))
+    }
+
+    fn submit(&self, item: &str) -> String {
+        let submitted =
+            self.json(&["--as", "legal", "request", "submit", "--act", "copy", "--item", item, "--reason", "a test"]);
+        assert_eq!(submitted["state"], "pending");
+        assert!(!submitted["missing"].as_array().expect("a list").is_empty());
+        submitted["request"].as_str().expect("a number").to_owned()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let output = self.run(&["dev", "down", "--delete", "--dir", &self.dir()]);
+        if std::thread::panicking() {
+            return;
+        }
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(!self.folder.path().join("cluster").exists());
+    }
+}
+
+/// Bytes that differ from place to place and from file to file.
+fn bytes(length: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_be_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+fn id(item: &Value) -> &str {
+    item["item"].as_str().expect("an item")
+}
+
+#[test]
+fn a_cluster_of_processes_keeps_what_it_promises() {
+    let cluster = Cluster::up();
+
+    // Every length that could be special comes in, with the digests that others compute, and a receipt.
+    let lengths = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 40 * (1 << 20) + 12_345];
+    let mut kept = Vec::new();
+    for (seed, length) in (1..).zip(lengths) {
+        let file = cluster.path(&format!("original-{length}.bin"));
+        let original = bytes(length, seed);
+        fs::write(&file, &original).expect("writes");
+        let item = cluster.ingest(&file);
+        assert_eq!(item["size_bytes"], length, "{item:#}");
+        assert_eq!(item["blake3"], blake3::hash(&original).to_hex().as_str(), "{item:#}");
+        assert!(item["sealed_at"].as_str().expect("a time").ends_with("+08:00"), "{item:#}");
+        assert_eq!(item["receipt"], format!("{}.receipt", file.display()));
+        let shown = cluster.json(&["item", "show", id(&item)]);
+        assert_eq!((&shown["sha256"], &shown["blake3"]), (&item["sha256"], &item["blake3"]));
+        assert!(shown["retention"]["kept_until"].is_string(), "{shown:#}");
+        kept.push((file, item));
+    }
+    let again = cluster.ingest(&kept[1].0);
+    assert_eq!((id(&again), &again["already_ingested"]), (id(&kept[1].1), &Value::Bool(true)));
+
+    a_receipt_proves_the_file_and_nothing_else(&cluster, &kept[2].0);
+    nothing_leaves_without_approval(&cluster, id(&kept[1].1));
+
+    for (position, (file, item)) in kept.iter().enumerate() {
+        let copy = cluster.copy_out(id(item), &format!("copy-{position}"));
+        assert!(fs::read(&copy).expect("reads") == fs::read(file).expect("reads"), "{}", copy.display());
+    }
+    let folder = cluster.path("copy-5");
+    cluster.done(&["verify", folder.to_str().expect("UTF-8")]);
+
+    the_ledger_proves_itself(&cluster, &kept[0].1);
+
+    // One node is gone: everything goes on. The last is a voter, so that the others may have to elect.
+    cluster.on("kill", &["n3"]);
+    let file = cluster.path("while-one-is-gone.bin");
+    fs::write(&file, bytes(5 << 20, 77)).expect("writes");
+    let item = cluster.ingest(&file);
+    let copy = cluster.copy_out(id(&item), "copy-while-one-is-gone");
+    assert!(fs::read(copy).expect("reads") == fs::read(&file).expect("reads"));
+    let copy = cluster.copy_out(id(&kept[5].1), "old-copy-while-one-is-gone");
+    assert!(fs::read(copy).expect("reads") == fs::read(&kept[5].0).expect("reads"));
+    cluster.on("start", &["n3"]);
+    kept.push((file, item));
+
+    // Power loss everywhere: what was acknowledged is there.
+    cluster.on("kill", &NODES);
+    cluster.bring_up();
+    for (position, (file, item)) in kept.iter().enumerate() {
+        let copy = cluster.copy_out(id(item), &format!("copy-after-power-loss-{position}"));
+        assert!(fs::read(copy).expect("reads") == fs::read(file).expect("reads"), "{}", file.display());
+    }
+}
+
+fn a_receipt_proves_the_file_and_nothing_else(cluster: &Cluster, file: &Path) {
+    let name = file.to_str().expect("UTF-8");
+    let verified = cluster.json(&["verify", name]);
+    assert_eq!((&verified[0]["verified"], &verified[0]["trust"]), (&Value::Bool(true), &"trusted".into()));
+    let copy = cluster.path("tampered.bin");
+    let receipt = cluster.path("tampered.bin.receipt");
+    let good_receipt = fs::read(format!("{name}.receipt")).expect("reads");
+    let mut changed = fs::read(file).expect("reads");
+    fs::write(&receipt, &good_receipt).expect("writes");
+    let middle = changed.len() / 2;
+    changed[middle] ^= 1;
+    fs::write(&copy, &changed).expect("writes");
+    cluster.refused(1, &["verify", copy.to_str().expect("UTF-8")]);
+    changed[middle] ^= 1;
+    fs::write(&copy, &changed).expect("writes");
+    cluster.done(&["verify", copy.to_str().expect("UTF-8")]);
+    let mut changed = good_receipt;
+    let middle = changed.len() / 2;
+    changed[middle] ^= 1;
+    fs::write(&receipt, &changed).expect("writes");
+    cluster.refused(1, &["verify", copy.to_str().expect("UTF-8")]);
+}
+
+fn nothing_leaves_without_approval(cluster: &Cluster, item: &str) {
+    let request = cluster.submit(item);
+    let to = cluster.path("refused");
+    let to = to.to_str().expect("UTF-8");
+    let said = cluster.refused(3, &["--as", "archivist", "copy-out", &request, "--to", to]);
+    assert!(said.contains("APPROVAL_MISSING") && said.contains("hint:"), "{said}");
+    let said = cluster.refused(3, &["--as", "legal", "request", "approve", &request]);
+    assert!(said.contains("why:"), "{said}");
+    cluster.refused(3, &["--as", "ops", "item", "show", item]);
+    let said = cluster.refused(3, &["--as", "security", "item", "delete", item]);
+    assert!(said.contains("NO_SUCH_ACT") && said.contains("rule"), "{said}");
+    cluster.done(&["--as", "approver", "request", "reject", &request, "--reason", "not needed"]);
+    cluster.refused(3, &["--as", "archivist", "copy-out", &request, "--to", to]);
+    cluster.refused(2, &["request", "submit", "--act", "copy", "--item", item]);
+}
+
+fn the_ledger_proves_itself(cluster: &Cluster, item: &Value) {
+    assert_eq!(cluster.json(&["ledger", "policy"])["same_as_context"], true);
+    let old = cluster.path("checkpoint");
+    let old = old.to_str().expect("UTF-8");
+    cluster.json(&["ledger", "checkpoint", "--to", old]);
+    let record = item["record"].to_string();
+    let proof = cluster.json(&["ledger", "prove", &record]);
+    assert_eq!(proof["trust"], "trusted");
+    cluster.done(&["item", "label", id(item), "place=bridge"]);
+    let history = cluster.json(&["item", "history", id(item)]);
+    assert!(history.as_array().expect("records").iter().any(|record| record["act"] == "item.label"), "{history:#}");
+    let newer = cluster.json(&["ledger", "checkpoint", "--since", old]);
+    assert!(newer["consistent_since"].as_u64() <= newer["size"].as_u64(), "{newer:#}");
+    let records = cluster.json(&["ledger", "records", "--limit", "10000"]);
+    let refusals = records.as_array().expect("records").iter().filter(|record| record["result"] != "done").count();
+    assert!(refusals > 0, "refusals are records, too");
+}
