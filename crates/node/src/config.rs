@@ -284,7 +284,7 @@ impl Check<'_> {
 
     /// Relative paths are relative to the file.
     fn path(&self, path: &Path) -> PathBuf {
-        self.file.parent().unwrap_or(Path::new("")).join(path)
+        self.file.parent().unwrap_or_else(|| Path::new("")).join(path)
     }
 
     fn listen(&self, raw: &RawListen) -> Result<Listen, ConfigError> {

@@ -106,8 +106,7 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(1)).await;
         stop.send_replace(true);
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let said = said.lock().expect("unpoisoned").clone();
-        said
+        said.lock().expect("unpoisoned").clone()
     }
 
     #[tokio::test(start_paused = true)]

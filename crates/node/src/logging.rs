@@ -1,6 +1,6 @@
 //! Structured logs to stderr. Audit is not logging: custody records come from `apply`, never from here.
 //!
-//! `STRONGROOM_LOG` filters as `tracing` does (default `info`), `STRONGROOM_LOG_FORMAT` is `text` or `json`. ERROR means
+//! `STRONGROOM_LOG` filters as `tracing` does (default `info` without openraft's own), `STRONGROOM_LOG_FORMAT` is `text` or `json`. ERROR means
 //! that a human must look.
 
 use tracing_subscriber::{EnvFilter, fmt};
@@ -25,9 +25,13 @@ impl LogFormat {
     }
 }
 
+/// openraft calls each message to a node that is down an error; pings tell of such nodes once, and what is fatal to
+/// Raft comes through the metastore.
+const DEFAULT_FILTER: &str = "info,openraft=off";
+
 /// Starts logging, once in a process; a second call changes nothing.
 pub fn start(format: LogFormat) {
-    let filter = EnvFilter::try_from_env("STRONGROOM_LOG").unwrap_or_else(|_| EnvFilter::new("info,openraft=warn"));
+    let filter = EnvFilter::try_from_env("STRONGROOM_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Whoever set a subscriber before keeps it.
     let _ = match format {

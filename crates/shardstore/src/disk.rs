@@ -20,7 +20,7 @@ use crate::{
     index::{Index, Opened},
     marker,
     queue::{Closed, EraseJob, Job, PutJob, Queue},
-    reading::Through,
+    reading::Source,
     recovery,
     segment::{RealFiles, SegmentFiles, Segments},
     shared::Shared,
@@ -224,7 +224,7 @@ impl Disk {
     /// # Errors
     /// As there.
     pub async fn get(&self, address: &ShardAddress) -> Result<VerifiedShard, GetError> {
-        self.read(address, Through::Cache).await
+        self.read(address, Source::Any).await
     }
 
     /// See [`crate::ShardStore::scrub`].
@@ -232,7 +232,7 @@ impl Disk {
     /// # Errors
     /// As there.
     pub async fn scrub(&self, address: &ShardAddress) -> Result<ShardHeader, GetError> {
-        self.read(address, Through::Medium).await.map(|shard| *shard.header())
+        self.read(address, Source::Medium).await.map(|shard| *shard.header())
     }
 
     /// See [`crate::ShardStore::list`].
@@ -322,9 +322,9 @@ impl Disk {
             .map_err(|_| PutError::Unavailable { why: self.why_closed() })
     }
 
-    async fn read(&self, address: &ShardAddress, through: Through) -> Result<VerifiedShard, GetError> {
+    async fn read(&self, address: &ShardAddress, source: Source) -> Result<VerifiedShard, GetError> {
         let (shared, address) = (Arc::clone(&self.shared), *address);
-        self.blocking(move || shared.read_verified(&address, through))
+        self.blocking(move || shared.read_verified(&address, source))
             .await
             .unwrap_or_else(|why| Err(GetError::Unavailable { why }))
     }

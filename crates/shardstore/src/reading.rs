@@ -3,7 +3,7 @@
 use std::io;
 
 use bytes::Bytes;
-use strongroom_types::DiskId;
+use strongroom_types::{DiskId, limits::DISK_BLOCK_BYTES};
 
 use crate::{
     Corruption,
@@ -12,11 +12,11 @@ use crate::{
     segment::Segments,
 };
 
-/// Where a read takes its bytes from.
+/// Where a read may take its bytes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Through {
-    /// The page cache, if it has them.
-    Cache,
+pub(crate) enum Source {
+    /// The page cache, if the file system cannot do without and it has them.
+    Any,
     /// The medium, always.
     Medium,
 }
@@ -35,15 +35,15 @@ pub(crate) fn record(
     segments: &Segments,
     disk: DiskId,
     location: &Location,
-    through: Through,
+    source: Source,
 ) -> Result<(Record, Bytes), ReadFault> {
     let Location { segment, offset, payload_bytes, .. } = *location;
     let length = usize::try_from(layout::record_bytes(payload_bytes)).expect("a record is a few MiB");
-    let bytes = match through {
-        Through::Cache => segments.read(segment, offset, length),
-        Through::Medium => segments.read_past_cache(segment, offset, length),
-    }
-    .map_err(|error| fault(error, segment))?;
+    let ready = match source {
+        Source::Any => Ok(()),
+        Source::Medium => segments.forget_cached(segment),
+    };
+    let bytes = ready.and_then(|()| segments.read(segment, offset, length)).map_err(|error| fault(error, segment))?;
     let header: &[u8; HEADER_BYTES] = bytes.first_chunk().expect("a record is longer than its header");
     let record = Record::decode(header, Place { disk, segment, offset }).map_err(ReadFault::Corrupt)?;
     let found = record.body.payload_bytes();
@@ -57,9 +57,9 @@ pub(crate) fn record(
 
 /// The header at a place, if there is a good one.
 pub(crate) fn header(segments: &Segments, place: Place) -> Result<Record, ReadFault> {
-    let bytes =
-        segments.read(place.segment, place.offset, HEADER_BYTES).map_err(|error| fault(error, place.segment))?;
-    Record::decode(bytes.first_chunk().expect("as long as was asked"), place).map_err(ReadFault::Corrupt)
+    let block = usize::try_from(DISK_BLOCK_BYTES).expect("a small constant");
+    let bytes = segments.read(place.segment, place.offset, block).map_err(|error| fault(error, place.segment))?;
+    Record::decode(bytes.first_chunk().expect("a block is longer than a header"), place).map_err(ReadFault::Corrupt)
 }
 
 /// What the medium says of single places is corruption; anything else says something of the disk or the process.

@@ -38,7 +38,7 @@ use crate::{
     EraseScope, ShardAddress, VerifiedShard, crc32c,
     index::{Change, Index, IndexError, Location, SegmentRow},
     layout::{self, Body, NAME_BLOCK_BYTES, Place, Previous, Record, SegmentName},
-    reading::{self, ReadFault, Through},
+    reading::{self, ReadFault, Source},
     segment::Segments,
 };
 
@@ -141,7 +141,7 @@ fn claims_on(
 ) -> Result<BTreeMap<u64, Previous>, RecoveryError> {
     let mut claims = BTreeMap::new();
     for number in numbers {
-        match segments.read(number, 0, SegmentName::BYTES) {
+        match segments.read(number, 0, usize::try_from(NAME_BLOCK_BYTES).expect("a block")) {
             Ok(bytes) => {
                 if let Some(name) = bytes.first_chunk().and_then(|bytes| SegmentName::decode(bytes, disk, number)) {
                     claims.insert(name.previous.segment, name.previous);
@@ -281,7 +281,7 @@ impl Scan<'_> {
     }
 
     fn is_whole(&self, address: &ShardAddress, location: &Location) -> Result<bool, RecoveryError> {
-        match reading::record(self.segments, self.disk, location, Through::Medium) {
+        match reading::record(self.segments, self.disk, location, Source::Medium) {
             Ok((Record { body: Body::Shard(header), .. }, payload)) => {
                 Ok(VerifiedShard::verify(address, header, payload).is_ok())
             }
@@ -291,7 +291,7 @@ impl Scan<'_> {
     }
 
     fn scopes(&self, location: &Location) -> Result<Option<Vec<EraseScope>>, RecoveryError> {
-        match reading::record(self.segments, self.disk, location, Through::Medium) {
+        match reading::record(self.segments, self.disk, location, Source::Medium) {
             Ok((_, payload)) if crc32c(&payload) == location.payload_crc32c => Ok(layout::decode_scopes(&payload)),
             Ok(_) | Err(ReadFault::Corrupt(_)) => Ok(None),
             Err(ReadFault::Io(source)) => Err(RecoveryError::Io { what: "read a tombstone", source }),

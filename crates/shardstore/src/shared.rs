@@ -21,7 +21,7 @@ use crate::{
     VerifiedShard,
     index::{Change, Index, IndexError, Location},
     layout::{Body, Place, payload_offset, record_bytes},
-    reading::{self, ReadFault, Through},
+    reading::{self, ReadFault, Source},
     segment::Segments,
     sys,
 };
@@ -93,11 +93,11 @@ impl Shared {
     }
 
     /// The shard, verified.
-    pub(crate) fn read_verified(&self, address: &ShardAddress, through: Through) -> Result<VerifiedShard, GetError> {
+    pub(crate) fn read_verified(&self, address: &ShardAddress, source: Source) -> Result<VerifiedShard, GetError> {
         let (disk, address) = (self.disk, *address);
         let mut location = self.find(&address)?;
         loop {
-            let what = match self.read_at(&address, &location, through) {
+            let what = match self.read_at(&address, &location, source) {
                 Ok(shard) => return Ok(shard),
                 Err(ReadFault::Corrupt(what)) => what,
                 Err(ReadFault::Io(error)) => {
@@ -125,9 +125,9 @@ impl Shared {
         &self,
         address: &ShardAddress,
         location: &Location,
-        through: Through,
+        source: Source,
     ) -> Result<VerifiedShard, ReadFault> {
-        let (record, payload) = reading::record(&self.segments, self.disk, location, through)?;
+        let (record, payload) = reading::record(&self.segments, self.disk, location, source)?;
         match record.body {
             Body::Shard(header) => VerifiedShard::verify(address, header, payload).map_err(ReadFault::Corrupt),
             Body::Tombstone { .. } => Err(ReadFault::Corrupt(Corruption::BadField { field: "kind" })),

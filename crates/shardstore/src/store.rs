@@ -25,7 +25,7 @@ pub trait ShardStore: Send + Sync {
     /// [`GetError`]; never other bytes than those that were put.
     async fn get(&self, disk: DiskId, address: &ShardAddress) -> Result<VerifiedShard, GetError>;
 
-    /// Reads a shard past the page cache and verifies it: what the medium holds, not what memory remembers.
+    /// Reads a shard from the medium, whatever memory remembers of it, verifies it and leaves it where it is.
     ///
     /// # Errors
     /// [`GetError`].

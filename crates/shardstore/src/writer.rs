@@ -24,7 +24,7 @@ use crate::{
     layout::{self, Body, HEADER_BYTES, NAME_BLOCK_BYTES, Place, Previous, Record, SegmentName},
     marker,
     queue::{EraseJob, PutJob, Queue, Work},
-    reading::{ReadFault, Through},
+    reading::{ReadFault, Source},
     segment::{SegmentFile, SegmentFiles, Staging},
     shared::Shared,
 };
@@ -190,7 +190,7 @@ impl Writer {
         }
         // "Stored already" is only said of what the medium still holds; a bad copy is written anew, which is how
         // repair mends a shard in place.
-        Ok(match self.shared.read_at(&address, &location, Through::Medium) {
+        Ok(match self.shared.read_at(&address, &location, Source::Medium) {
             Ok(stored) if stored.header() == header => Some(Ok(())),
             Ok(_) => Some(Err(PutError::Conflict { address })),
             Err(ReadFault::Corrupt(what)) => {

@@ -2,8 +2,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    thread::JoinHandle,
     time::Duration,
 };
 
@@ -29,7 +31,7 @@ use strongroom_shardstore::{Disk, DiskMarker};
 use strongroom_topology::{ClassRow, Promise, Registration};
 use strongroom_types::{Clock, ClusterId, DiskId, NodeId, Role, UnixMillis};
 use tempfile::TempDir;
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::sync::oneshot;
 use tonic::transport::Channel;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
@@ -61,9 +63,16 @@ struct Addresses {
     peer: SocketAddr,
 }
 
+/// A node on a thread and a runtime of its own: when it has ended, nothing of it is left, as with a process.
 struct Running {
     stop: oneshot::Sender<()>,
-    task: JoinHandle<anyhow::Result<()>>,
+    thread: JoinHandle<anyhow::Result<()>>,
+}
+
+/// Sockets that belong to no runtime yet.
+struct Bound {
+    client: TcpListener,
+    peer: TcpListener,
 }
 
 fn now() -> UnixMillis {
@@ -77,40 +86,46 @@ impl Cluster {
         let folder = tempfile::tempdir().expect("a folder");
         let authority = |kind| Authority::create(kind, CLUSTER, now()).expect("an authority");
         let (clients, peers) = (authority(AuthorityKind::Client), authority(AuthorityKind::Peer));
-        let listeners = [listeners().await, listeners().await, listeners().await];
-        let addresses: Vec<_> = listeners.iter().map(addresses_of).collect();
+        let bound = [bound(), bound(), bound()];
+        let addresses: Vec<_> = bound.iter().map(addresses_of).collect();
         let mut cluster = Self { folder, clients, peers, addresses, nodes: Vec::new(), channels: HashMap::new() };
         cluster.write_files();
-        for (position, listeners) in listeners.into_iter().enumerate() {
-            let running = cluster.run(position, listeners);
+        for (position, bound) in bound.into_iter().enumerate() {
+            let running = cluster.run(position, bound);
             cluster.nodes.push(Some(running));
         }
         cluster
     }
 
     pub(crate) async fn stop(&mut self, position: usize) {
-        let Running { stop, task } = self.nodes[position].take().expect("it runs");
+        let Running { stop, thread } = self.nodes[position].take().expect("it runs");
         stop.send(()).expect("it waits");
-        tokio::time::timeout(PATIENCE, task).await.expect("in time").expect("no panic").expect("a clean end");
+        let ended = tokio::task::spawn_blocking(move || thread.join());
+        let ended = tokio::time::timeout(PATIENCE, ended).await.expect("in time").expect("joins");
+        ended.expect("no panic").expect("a clean end");
     }
 
     pub(crate) async fn restart(&mut self, position: usize) {
         let Addresses { client, peer } = self.addresses[position];
-        let listeners = Listeners { client: rebind(client).await, peer: rebind(peer).await, metrics: None };
-        let running = self.run(position, listeners);
+        let bound = Bound { client: rebind(client).await, peer: rebind(peer).await };
+        let running = self.run(position, bound);
         self.nodes[position] = Some(running);
     }
 
-    fn run(&self, position: usize, listeners: Listeners) -> Running {
+    fn run(&self, position: usize, bound: Bound) -> Running {
         let config = Config::load(&self.node_folder(position).join("node.toml")).expect("a good configuration");
         let (stop, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(async move {
-            run_on(config, listeners, async {
-                let _ = stopped.await;
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            runtime.block_on(async {
+                let listeners = Listeners { client: adopt(bound.client)?, peer: adopt(bound.peer)?, metrics: None };
+                let ended = run_on(config, listeners, async {
+                    let _ = stopped.await;
+                });
+                ended.await.inspect_err(|error| eprintln!("n{} ended: {error:#}", position + 1))
             })
-            .await
         });
-        Running { stop, task }
+        Running { stop, thread }
     }
 
     /// Waits until a node says that it serves.
@@ -252,7 +267,9 @@ impl Cluster {
             [("cosigner.seed", 0x20 + number), ("clock.seed", 0x30 + number), ("kek", 0x40), ("log.seed", 0x10)];
         std::fs::create_dir_all(folder.join("keys")).expect("creates");
         for (name, byte) in seeds {
-            std::fs::write(folder.join("keys").join(name), hex::encode([byte; 32])).expect("writes");
+            let path = folder.join("keys").join(name);
+            std::fs::write(&path, hex::encode([byte; 32])).expect("writes");
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("sets");
         }
         std::fs::write(folder.join("node.toml"), self.raw_config(position).to_toml()).expect("writes");
         let vkey = |byte: u8| {
@@ -322,21 +339,26 @@ fn channels(certificate: &Path, key: &Path, servers: &Authority) -> Channels {
     Channels::new(tls::client(own, &trusted, TlsTime::system()).expect("a client"), NetTuning::LAN)
 }
 
-async fn listeners() -> Listeners {
-    let any = || async { TcpListener::bind("127.0.0.1:0").await.expect("binds") };
-    Listeners { client: any().await, peer: any().await, metrics: None }
+fn bound() -> Bound {
+    let any = || TcpListener::bind("127.0.0.1:0").expect("binds");
+    Bound { client: any(), peer: any() }
 }
 
-fn addresses_of(listeners: &Listeners) -> Addresses {
+fn addresses_of(bound: &Bound) -> Addresses {
     let address = |listener: &TcpListener| listener.local_addr().expect("bound");
-    Addresses { client: address(&listeners.client), peer: address(&listeners.peer) }
+    Addresses { client: address(&bound.client), peer: address(&bound.peer) }
+}
+
+fn adopt(listener: TcpListener) -> std::io::Result<tokio::net::TcpListener> {
+    listener.set_nonblocking(true)?;
+    tokio::net::TcpListener::from_std(listener)
 }
 
 /// A port of ours may still be held by connections that are closing.
 async fn rebind(address: SocketAddr) -> TcpListener {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
-        match TcpListener::bind(address).await {
+        match TcpListener::bind(address) {
             Ok(listener) => return listener,
             Err(error) => {
                 assert!(tokio::time::Instant::now() < deadline, "could not listen on {address} again: {error}")

@@ -146,10 +146,10 @@ async fn run(steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 10, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_history_reads_as_the_model_says(steps in prop::collection::vec(step(), 1..60)) {
+    fn any_history_reads_as_the_model_says(steps in prop::collection::vec(step(), 1..50)) {
         runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(run(steps));
     }
 }

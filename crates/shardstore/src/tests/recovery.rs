@@ -132,7 +132,7 @@ async fn an_index_that_is_behind_the_segments_catches_up() {
     assert_eq!(rows(&lab), whole);
 }
 
-/// Cuts the last record of three at every 512 bytes, once by length and once by zeros.
+/// Cuts the last record of three at every 1024 bytes, once by length and once by zeros.
 #[tokio::test]
 async fn a_torn_last_record_is_discarded_and_earlier_ones_survive() {
     let lab = Lab::new();
@@ -143,7 +143,7 @@ async fn a_torn_last_record_is_discarded_and_earlier_ones_survive() {
     lab.lose_index();
     let (start, end) = (offset_of(2, 8000), offset_of(3, 8000));
     assert_eq!(fs::read(lab.segment(1)).expect("reads").len(), end);
-    for cut in (start..end).step_by(512) {
+    for cut in (start..end).step_by(1024) {
         for zeros in [false, true] {
             let torn = lab.copy();
             patch(&torn.segment(1), |bytes| {
