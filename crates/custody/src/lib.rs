@@ -1,6 +1,6 @@
 //! The rules of custody: a [`Command`] comes in, a decision and [`Record`]s come out.
 //!
-//! [`apply`] is the only way that custody state changes, on every replica alike. It is deterministic: time, ids
+//! [`apply()`] is the only way that custody state changes, on every replica alike. It is deterministic: time, ids
 //! and identities come in with the command; it reads and writes only typed rows. A refused command changes no
 //! row, and its refusal is a record like any other act. Nothing here knows of disks, networks or Raft.
 
