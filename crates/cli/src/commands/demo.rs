@@ -304,7 +304,7 @@ impl<'a> Story<'a> {
         match self.bad_shard(item).await? {
             Some((node, fault)) => self.print(&format!(
                 "   {}: {node}, {fault}\n",
-                self.output.pick("found, and queued for repair", "已发现并列入修复")
+                self.output.pick("found and named", "已发现并指明")
             )),
             None => self.say("read around it", "读取时已绕开"),
         }
