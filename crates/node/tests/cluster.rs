@@ -62,6 +62,23 @@ async fn an_original_goes_in_at_one_node_and_comes_out_approved_at_another() {
     for node in 0..3 {
         cluster.stop(node).await;
     }
+    checks_what_a_start_would_look_at(&cluster);
+}
+
+fn checks_what_a_start_would_look_at(cluster: &Cluster) {
+    let file = cluster.node_folder(0).join("node.toml");
+    let checked = strongroom_node::check(&file).expect("a good file");
+    assert_eq!(checked.problems, Vec::<String>::new());
+    // The clock key, the disk and the certificate of another node.
+    let (own, other) = (cluster.node_folder(0), cluster.node_folder(1));
+    for path in ["keys/clock.seed", "disk0/strongroom-disk.cbor", "tls/peer.pem"] {
+        std::fs::copy(other.join(path), own.join(path)).expect("copies");
+    }
+    let problems = strongroom_node::check(&file).expect("a good file").problems;
+    assert_eq!(problems.len(), 3, "{problems:?}");
+    for named in ["tls/peer", "clock.seed", "disk0"] {
+        assert!(problems.iter().any(|problem| problem.contains(named)), "{named}: {problems:?}");
+    }
 }
 
 async fn ingests_a_small_original_once(cluster: &mut Cluster, data: &[u8]) -> Bytes {

@@ -170,9 +170,12 @@ impl Disk {
             erasing: Mutex::default(),
             _lock: lock,
         });
-        // What an interrupted erase left: its tombstone is synced, its bytes may still be there.
+        // What an interrupted erase left: its tombstone is synced, its bytes may still be there. If they cannot be
+        // punched out the disk has failed by now, which keeps it from writes and not from being read.
         let pending = shared.index.pending_erasures().map_err(|error| unusable(error.to_string()))?;
-        shared.finish_erasure(&pending).map_err(|error| unusable(error.to_string()))?;
+        if let Err(error) = shared.finish_erasure(&pending) {
+            tracing::error!(%disk, %error, "erase that was interrupted is not complete");
+        }
         let start = Start {
             next_segment: resume.next_segment,
             previous: resume.previous,

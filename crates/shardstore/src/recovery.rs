@@ -38,6 +38,7 @@ use crate::{
     EraseScope, ShardAddress, VerifiedShard, crc32c,
     index::{Change, Index, IndexError, Location, SegmentRow},
     layout::{self, Body, NAME_BLOCK_BYTES, Place, Previous, Record, SegmentName},
+    marker,
     reading::{self, ReadFault, Source},
     segment::Segments,
 };
@@ -105,7 +106,11 @@ pub(crate) fn recover(
     let open = |number: &u64| !rows.get(number).is_some_and(|row| row.closed);
     let to_scan: Vec<u64> = numbers.iter().copied().filter(open).collect();
     let claims = match to_scan.first() {
-        Some(first) => claims_on(disk, segments, numbers.iter().copied().filter(|number| number > first))?,
+        Some(first) => {
+            // A killed process may have left a segment whose name only memory holds.
+            marker::sync_folder(segments.folder()).map_err(io_error("sync the segments folder"))?;
+            claims_on(disk, segments, numbers.iter().copied().filter(|number| number > first))?
+        }
         None => BTreeMap::new(),
     };
     for number in to_scan {

@@ -302,10 +302,9 @@ impl<'a> Story<'a> {
         self.client("approver")?.approve_request(request).await?;
         self.copy_and_compare(request, 0, "copy-after-tampering").await?;
         match self.bad_shard(item).await? {
-            Some((node, fault)) => self.print(&format!(
-                "   {}: {node}, {fault}\n",
-                self.output.pick("found and named", "已发现并指明")
-            )),
+            Some((node, fault)) => {
+                self.print(&format!("   {}: {node}, {fault}\n", self.output.pick("found and named", "已发现并指明")))
+            }
             None => self.say("read around it", "读取时已绕开"),
         }
     }

@@ -32,6 +32,8 @@ pub(crate) fn start(node: &NodeFolder<'_>) -> Result<u32, Failure> {
     let same_log = log.try_clone().map_err(Failure::file("open", &log_path))?;
     let mut command = Command::new(&program);
     command.args(["node", "run", "--config"]).arg(node.config()).current_dir(&node.path);
+    // The log is a file, whatever this terminal can show.
+    command.env("NO_COLOR", "1");
     command.stdin(Stdio::null()).stdout(log).stderr(same_log);
     sys::in_own_session(&mut command);
     let child = command.spawn().map_err(Failure::file("start", &program))?;

@@ -122,7 +122,7 @@ impl Cluster {
                 let ended = run_on(config, listeners, async {
                     let _ = stopped.await;
                 });
-                ended.await.inspect_err(|error| eprintln!("n{} ended: {error:#}", position + 1))
+                ended.await
             })
         });
         Running { stop, thread }

@@ -8,6 +8,7 @@ mod recovery;
 mod round_trip;
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
     pin::Pin,
@@ -90,28 +91,47 @@ impl Lab {
     }
 
     /// The disk as it would be found had the process been killed now, in a folder of its own.
+    ///
+    /// RocksDB tidies up behind its back: a copy during which files came or went is no picture of one moment.
     fn copy(&self) -> Self {
-        let copy = Self {
-            folder: tempfile::tempdir().expect("a folder"),
-            capacity_bytes: self.capacity_bytes,
-            settings: self.settings.clone(),
-        };
-        copy_folder(&self.path(), &copy.path());
-        copy
+        for _ in 0..1000 {
+            let folder = tempfile::tempdir().expect("a folder");
+            let before = names(&self.path());
+            let copied = copy_folder(&self.path(), &folder.path().join("disk"));
+            if names(&self.path()) == before {
+                copied.expect("copies");
+                return Self { folder, capacity_bytes: self.capacity_bytes, settings: self.settings.clone() };
+            }
+        }
+        panic!("the disk does not come to rest");
     }
 }
 
-fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("creates");
-    for entry in fs::read_dir(from).expect("lists") {
-        let entry = entry.expect("lists");
+/// Every file below a folder.
+fn names(folder: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(folder).expect("lists") {
+        let path = entry.expect("lists").path();
+        if path.is_dir() {
+            found.extend(names(&path));
+        }
+        found.insert(path);
+    }
+    found
+}
+
+fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
         let target = to.join(entry.file_name());
-        if entry.file_type().expect("a type").is_dir() {
-            copy_folder(&entry.path(), &target);
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
         } else {
-            fs::copy(entry.path(), target).expect("copies");
+            fs::copy(entry.path(), target)?;
         }
     }
+    Ok(())
 }
 
 /// Changes the bytes of a file in place.

@@ -123,7 +123,7 @@ async fn an_index_that_is_behind_the_segments_catches_up() {
     let whole = rows(&lab);
 
     lab.lose_index();
-    copy_folder(&behind.path().join("index"), &lab.path().join("index"));
+    copy_folder(&behind.path().join("index"), &lab.path().join("index")).expect("copies");
     let disk = lab.open();
     assert_eq!(disk.recovery().rebuilt, None);
     assert_eq!((disk.recovery().shards_indexed, disk.recovery().tombstones_indexed), (9, 1));
