@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-pub(crate) use pki::{CERTIFICATE_DAYS, file_stem, write_new};
+pub(crate) use pki::{CERTIFICATE_DAYS, file_stem, load_authority, write_new};
 
 use crate::failure::Failure;
 use crate::session::Globals;

@@ -7,6 +7,7 @@ pub(crate) mod create;
 pub(crate) mod folder;
 pub(crate) mod footage;
 pub(crate) mod health;
+pub(crate) mod node;
 pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod tamper;

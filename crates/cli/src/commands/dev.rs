@@ -1,6 +1,7 @@
 //! `strongroom dev`: a cluster of real node processes on this machine, with its own authorities and identities.
 
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -12,7 +13,7 @@ use crate::clock;
 use crate::failure::Failure;
 use crate::local::create::{self, Plan};
 use crate::local::folder::{DevFolder, NodeFolder};
-use crate::local::{health, process, process::Signal};
+use crate::local::{health, node, process, process::Signal};
 use crate::output::Output;
 use crate::session::Globals;
 
@@ -52,6 +53,14 @@ pub(crate) enum Dev {
     Kill {
         #[command(flatten)]
         which: Which,
+    },
+    /// Makes and starts one more node, which joins the cluster; returns when it is in service
+    AddNode {
+        #[command(flatten)]
+        at: At,
+        /// District that it stands in; the one with the fewest nodes without
+        #[arg(long)]
+        district: Option<String>,
     },
     /// Ends all nodes; their data stays
     Down {
@@ -112,6 +121,7 @@ impl Dev {
             Self::Stop { which } => end(&which, Signal::Terminate, STOP_PATIENCE, output).await,
             Self::Kill { which } => end(&which, Signal::Kill, KILL_PATIENCE, output).await,
             Self::Start { which } => start_again(&which, output).await,
+            Self::AddNode { at, district } => add_node(&at.dir, district, output).await,
             Self::Down { at, delete } => down(&at.dir, delete, output).await,
         }
     }
@@ -168,6 +178,18 @@ async fn start_again(which: &Which, output: Output) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+async fn add_node(dir: &Path, district: Option<String>, output: Output) -> Result<(), Failure> {
+    let mut cluster = DevFolder::open(dir)?;
+    let name = node::add(&mut cluster, district, &clock::system()?)?;
+    process::start(&cluster.node(&name)?)?;
+    health::wait(&cluster, slice::from_ref(&name), UP_PATIENCE).await?;
+    let node = cluster.node(&name)?;
+    let status = health::status(&cluster).await?;
+    output.show(&node_json(&node, status.as_ref()), |page| {
+        page.table(NODE_HEADS, &[node_row(&node, status.as_ref())]);
+    })
 }
 
 fn quorum_runs(cluster: &DevFolder) -> bool {

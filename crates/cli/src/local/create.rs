@@ -3,7 +3,6 @@
 //! Everything that a real installation would keep apart (authorities' keys, recovery shares, people's keys) lies in one
 //! folder here. So it is a trial cluster, by its genesis, and says so in every receipt.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -14,16 +13,14 @@ use strongroom_custody::command::{AddDevice, AddUnit, CreateCluster, RegisterPri
 use strongroom_custody::profile::Profile;
 use strongroom_custody::tables::{ClusterRow, DeviceType};
 use strongroom_engine::{Genesis, System};
-use strongroom_ledger::{CosignerKey, KeyName, LogKey, OutsideRule, Policy};
+use strongroom_ledger::{KeyName, LogKey, OutsideRule, Policy};
 use strongroom_net::pki::{self, Authority, AuthorityKind, Validity};
-use strongroom_node::RawConfig;
-use strongroom_node::config::{RawDisk, RawKeys, RawListen, RawTls};
-use strongroom_shardstore::{Disk, DiskMarker};
-use strongroom_topology::{ClassRow, Promise, Registration};
-use strongroom_types::{ClusterId, DiskId, ErasureScheme, NodeId, Role, UnitId, UnixMillis};
+use strongroom_topology::{ClassRow, Promise};
+use strongroom_types::{ClusterId, ErasureScheme, NodeId, Role, UnitId, UnixMillis};
 use zeroize::Zeroizing;
 
-use super::folder::{DevFile, DevFolder, DevNode};
+use super::folder::{DevFile, DevFolder};
+use super::node::{self, Authorities, NodeParts, PORTS, Seat};
 use super::ports;
 use crate::commands::{CERTIFICATE_DAYS, file_stem, write_new};
 use crate::failure::Failure;
@@ -35,8 +32,6 @@ pub(crate) const UNIT: &str = "U1";
 /// Its device.
 pub(crate) const DEVICE: &str = "D1";
 
-const HOSTS: [&str; 2] = ["127.0.0.1", "localhost"];
-const PORTS_PER_NODE: usize = 3;
 const SHARES_NEEDED: u8 = 2;
 const SHARES: u8 = 3;
 
@@ -109,7 +104,11 @@ pub(crate) fn create(root: &Path, plan: &Plan, system: &System) -> Result<DevFol
     write(&root.join("genesis.cbor"), &genesis.to_bytes())?;
     maker.write_shares()?;
     for node in &maker.nodes {
-        maker.write_node(node, genesis.digest())?;
+        let folder = node.write_folder(&root, &genesis, None)?;
+        if node.dev.voter {
+            node::write_seed(&folder.join("keys/kek"), &maker.kek)?;
+            node::write_seed(&folder.join("keys/log.seed"), &maker.log_seed)?;
+        }
     }
     maker.write_context(&identities)?;
     let nodes = maker.nodes.iter().map(|node| node.dev.clone()).collect();
@@ -132,17 +131,6 @@ struct Maker<'a> {
     nodes: Vec<NodeParts>,
 }
 
-/// What was drawn for one node.
-struct NodeParts {
-    id: NodeId,
-    dev: DevNode,
-    disk: DiskId,
-    cosigner_seed: Zeroizing<[u8; 32]>,
-    clock_seed: Zeroizing<[u8; 32]>,
-    peer: pki::Issued,
-    server: pki::Issued,
-}
-
 /// Somebody's certificate.
 struct Identity {
     name: &'static str,
@@ -158,45 +146,17 @@ impl<'a> Maker<'a> {
         let clients = Authority::create(AuthorityKind::Client, cluster, now)?;
         let peers = Authority::create(AuthorityKind::Peer, cluster, now)?;
         let count = usize::try_from(plan.nodes).expect("at most 64 nodes");
-        let ports = ports::free(count * PORTS_PER_NODE, system)?;
-        let hosts = HOSTS.map(str::to_owned);
-        let validity = Validity::days_from(now, CERTIFICATE_DAYS);
+        let ports = ports::free(count * PORTS, system)?;
+        let authorities = Authorities { clients: &clients, peers: &peers };
         let nodes = (1..=plan.nodes)
-            .zip(ports.chunks_exact(PORTS_PER_NODE))
+            .zip(ports.chunks_exact(PORTS))
             .map(|(number, ports)| {
-                let id = NodeId(number);
-                let address = |port: u16| format!("127.0.0.1:{port}");
-                Ok(NodeParts {
-                    id,
-                    dev: DevNode {
-                        name: id.to_string(),
-                        district: plan.district(number),
-                        voter: plan.is_voter(number),
-                        client: address(ports[0]),
-                        peer: address(ports[1]),
-                        metrics: address(ports[2]),
-                    },
-                    disk: DiskId::new(system.draw()),
-                    cosigner_seed: Zeroizing::new(system.draw()),
-                    clock_seed: Zeroizing::new(system.draw()),
-                    peer: peers.issue_peer(id, &hosts, validity)?,
-                    server: clients.issue_server(&id.to_string(), &hosts, validity)?,
-                })
+                let seat = Seat { node: NodeId(number), district: plan.district(number), voter: plan.is_voter(number) };
+                NodeParts::draw(&authorities, seat, ports, system)
             })
             .collect::<Result<_, Failure>>()?;
         let (kek, log_seed) = (Zeroizing::new(system.draw()), Zeroizing::new(system.draw()));
         Ok(Self { root, plan, system, now, cluster, origin, clients, peers, kek, log_seed, nodes })
-    }
-
-    fn cosigner(&self, node: &NodeParts) -> Result<CosignerKey, Failure> {
-        let name = self.origin.of_voter(node.id).map_err(key_failure)?;
-        CosignerKey::from_seed(name, node.cosigner_seed.clone()).map_err(key_failure)
-    }
-
-    fn clock_vkey(&self, node: &NodeParts) -> Result<String, Failure> {
-        let name = self.origin.of_voter(node.id).map_err(key_failure)?;
-        let key = CosignerKey::from_seed(name, node.clock_seed.clone()).map_err(key_failure)?;
-        Ok(key.verifier().to_string())
     }
 
     fn write_policy(&self) -> Result<Policy, Failure> {
@@ -205,7 +165,7 @@ impl<'a> Maker<'a> {
             .nodes
             .iter()
             .filter(|node| node.dev.voter)
-            .map(|node| Ok(self.cosigner(node)?.verifier().clone()))
+            .map(|node| Ok(node.cosigner(&self.origin)?.verifier().clone()))
             .collect::<Result<_, Failure>>()?;
         let policy = Policy::new(log.verifier().clone(), voters, Vec::new(), OutsideRule::Optional)
             .map_err(|error| Failure::caused_by("could not make the policy", &error))?;
@@ -277,23 +237,9 @@ impl<'a> Maker<'a> {
             principals,
             genesis: [0; 32],
         };
-        let nodes = self.nodes.iter().map(|node| self.registration(node)).collect::<Result<_, Failure>>()?;
+        let nodes = self.nodes.iter().map(|node| node.registration(&self.origin)).collect::<Result<_, Failure>>()?;
         let voters = self.nodes.iter().filter(|node| node.dev.voter).map(|node| node.id).collect();
         Ok(Genesis { create, class, nodes, voters, extension: None })
-    }
-
-    fn registration(&self, node: &NodeParts) -> Result<Registration, Failure> {
-        Ok(Registration {
-            id: node.id,
-            district: node.dev.district.parse().expect("a name"),
-            client_address: node.dev.client.clone(),
-            peer_address: node.dev.peer.clone(),
-            peer_key: pki::key_hash_of_certificate(node.peer.certificate_pem.as_bytes())?,
-            labels: BTreeMap::new(),
-            disks: vec![node.disk],
-            cosigner_vkey: self.cosigner(node)?.verifier().to_string(),
-            clock_vkey: self.clock_vkey(node)?,
-        })
     }
 
     fn write_shares(&self) -> Result<(), Failure> {
@@ -307,34 +253,6 @@ impl<'a> Maker<'a> {
             write_secret(&folder.join(format!("share-{}.txt", share.index())), &text)?;
         }
         Ok(())
-    }
-
-    fn write_node(&self, node: &NodeParts, genesis: [u8; 32]) -> Result<(), Failure> {
-        let folder = self.root.join("nodes").join(&node.dev.name);
-        let (tls, keys) = (folder.join("tls"), folder.join("keys"));
-        for path in [&folder, &folder.join("data"), &tls, &keys] {
-            make_folder(path)?;
-        }
-        write_new(&tls, "server", &node.server.certificate_pem, &node.server.key_pem)?;
-        write_new(&tls, "peer", &node.peer.certificate_pem, &node.peer.key_pem)?;
-        let secret = |name: &str, bytes: &[u8; 32]| write_secret(&keys.join(name), &Zeroizing::new(hex::encode(bytes)));
-        secret("cosigner.seed", &node.cosigner_seed)?;
-        secret("clock.seed", &node.clock_seed)?;
-        if node.dev.voter {
-            secret("kek", &self.kek)?;
-            secret("log.seed", &self.log_seed)?;
-        }
-        let marker = DiskMarker {
-            format_version: DiskMarker::FORMAT_VERSION,
-            cluster: self.cluster,
-            node: node.id,
-            disk: node.disk,
-            genesis,
-            trial: true,
-        };
-        Disk::format(&folder.join("disk0"), &marker)
-            .map_err(|error| Failure::caused_by(format!("could not format the disk of {}", node.id), &error))?;
-        write(&folder.join("node.toml"), config(node).to_toml().as_bytes())
     }
 
     fn write_context(&self, identities: &[Identity]) -> Result<(), Failure> {
@@ -360,56 +278,23 @@ impl<'a> Maker<'a> {
     }
 }
 
-/// The node's configuration; every path is relative to its folder.
-fn config(node: &NodeParts) -> RawConfig {
-    let voters = |name: &str| node.dev.voter.then(|| PathBuf::from("keys").join(name));
-    RawConfig {
-        node_id: node.id.0,
-        data_dir: "data".into(),
-        genesis: "../../genesis.cbor".into(),
-        registration: None,
-        listen: RawListen {
-            client: node.dev.client.clone(),
-            peer: node.dev.peer.clone(),
-            metrics: Some(node.dev.metrics.clone()),
-        },
-        tls: RawTls {
-            client_ca: "../../pki/client-ca.pem".into(),
-            server_certificate: "tls/server.pem".into(),
-            server_key: "tls/server.key".into(),
-            peer_ca: "../../pki/peer-ca.pem".into(),
-            peer_certificate: "tls/peer.pem".into(),
-            peer_key: "tls/peer.key".into(),
-        },
-        keys: RawKeys {
-            cosigner: "keys/cosigner.seed".into(),
-            clock: "keys/clock.seed".into(),
-            key_encryption_key: voters("kek"),
-            log: voters("log.seed"),
-            guard: "keys/guard.cbor".into(),
-        },
-        disks: vec![RawDisk { path: "disk0".into(), capacity: None }],
-        raft: None,
-    }
-}
-
 /// Only its owner may look inside: keys of people and nodes are below.
-fn make_folder(path: &Path) -> Result<(), Failure> {
+pub(super) fn make_folder(path: &Path) -> Result<(), Failure> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(Failure::file("create", path))
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     fs::write(path, bytes).map_err(Failure::file("write", path))
 }
 
-fn write_secret(path: &Path, text: &str) -> Result<(), Failure> {
+pub(super) fn write_secret(path: &Path, text: &str) -> Result<(), Failure> {
     use std::io::Write as _;
     let failed = || Failure::file("write", path);
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed())?;
     file.write_all(text.as_bytes()).and_then(|()| file.write_all(b"\n")).map_err(failed())
 }
 
-fn key_failure(error: strongroom_ledger::key::KeyError) -> Failure {
+pub(super) fn key_failure(error: strongroom_ledger::key::KeyError) -> Failure {
     Failure::caused_by("could not make a key of the ledger", &error)
 }
 
@@ -417,6 +302,7 @@ fn key_failure(error: strongroom_ledger::key::KeyError) -> Failure {
 mod tests {
     use strongroom_client::Context;
     use strongroom_node::Config;
+    use strongroom_shardstore::Disk;
 
     use super::*;
 

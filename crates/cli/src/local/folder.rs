@@ -72,11 +72,12 @@ impl DevFolder {
         Ok(Self { root, file })
     }
 
-    /// Writes `dev.toml`: the cluster is complete.
+    /// Writes `dev.toml`, in place of one that is there: the cluster is complete.
     pub(crate) fn complete(root: &Path, file: DevFile) -> Result<Self, Failure> {
-        let path = root.join(DEV_FILE);
+        let (path, draft) = (root.join(DEV_FILE), root.join("dev.toml.new"));
         let text = toml::to_string(&file).expect("names and addresses have a TOML form");
-        std::fs::write(&path, text).map_err(Failure::file("write", &path))?;
+        std::fs::write(&draft, text).map_err(Failure::file("write", &draft))?;
+        std::fs::rename(&draft, &path).map_err(Failure::file("write", &path))?;
         Ok(Self { root: root.to_owned(), file })
     }
 

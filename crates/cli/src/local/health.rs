@@ -14,14 +14,13 @@ const LOOK_PERIOD: Duration = Duration::from_millis(100);
 /// One look may take this long.
 const LOOK_DEADLINE: Duration = Duration::from_secs(2);
 
-/// Waits until each of the named nodes answers, knows a leader and all nodes, and sees the others of them healthy.
+/// Waits until every node that runs answers, knows a leader and all nodes, and sees the named ones healthy.
 pub(crate) async fn wait(cluster: &DevFolder, names: &[String], patience: Duration) -> Result<(), Failure> {
     let context = cluster.context()?;
     let deadline = Instant::now() + patience;
-    for name in names {
-        let node = cluster.node(name)?;
-        let client = look_at(&context, &node.node.client)?;
-        loop {
+    for observer in cluster.nodes() {
+        let client = look_at(&context, &observer.node.client)?;
+        while process::running(&observer).is_some() {
             let why = match client.show_status().await {
                 Ok(status) => match fault(&status, cluster.file.nodes.len(), names) {
                     None => break,
@@ -29,15 +28,24 @@ pub(crate) async fn wait(cluster: &DevFolder, names: &[String], patience: Durati
                 },
                 Err(error) => crate::failure::chain(&error),
             };
-            if process::running(&node).is_none() {
-                return Err(Failure::failed(format!("{name} ended; the end of its log:{}", node.log_tail()))
-                    .hint(format!("all of it is in {}", node.log().display())));
-            }
+            ensure_running(cluster, names)?;
             if Instant::now() > deadline {
-                return Err(Failure::failed(format!("{name} is not in service after {patience:?}: {why}"))
-                    .hint(format!("its log is {}", node.log().display())));
+                let name = &observer.node.name;
+                return Err(Failure::failed(format!("{name} saw no service after {patience:?}: {why}"))
+                    .hint(format!("its log is {}", observer.log().display())));
             }
             sleep(LOOK_PERIOD).await;
+        }
+    }
+    ensure_running(cluster, names)
+}
+
+fn ensure_running(cluster: &DevFolder, names: &[String]) -> Result<(), Failure> {
+    for name in names {
+        let node = cluster.node(name)?;
+        if process::running(&node).is_none() {
+            return Err(Failure::failed(format!("{name} ended; the end of its log:{}", node.log_tail()))
+                .hint(format!("all of it is in {}", node.log().display())));
         }
     }
     Ok(())
