@@ -4,136 +4,13 @@
 //! failures. The cluster is ended and deleted however the test ends.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
 
 use serde_json::Value;
+use strongroom_testkit::{Cluster, Shape, bytes};
 
 const NODES: [&str; 6] = ["n1", "n2", "n3", "n4", "n5", "n6"];
 const CHUNK: usize = 4 << 20;
-
-struct Cluster {
-    folder: tempfile::TempDir,
-}
-
-impl Cluster {
-    fn up() -> Self {
-        let cluster = Self { folder: tempfile::tempdir().expect("a folder") };
-        cluster.bring_up();
-        cluster
-    }
-
-    fn bring_up(&self) {
-        let places = self.json(&["dev", "up", "--dir", &self.dir()]);
-        assert_eq!(places["unit"], "U1");
-        let status = self.json(&["cluster", "status"]);
-        let nodes = status["nodes"].as_array().expect("nodes");
-        assert_eq!(nodes.len(), NODES.len());
-        assert!(nodes.iter().all(|node| node["state"] == "healthy"), "{status:#}");
-        assert_eq!(nodes.iter().filter(|node| node["raft_role"] == "leader").count(), 1, "{status:#}");
-    }
-
-    fn dir(&self) -> String {
-        self.folder.path().join("cluster").display().to_string()
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_strongroom"))
-            .args(arguments)
-            .env("STRONGROOM_CONTEXT", format!("{}/context.toml", self.dir()))
-            .env("LANG", "C")
-            .output()
-            .expect("the binary runs")
-    }
-
-    /// What a command that must succeed prints as JSON.
-    fn json(&self, arguments: &[&str]) -> Value {
-        let output = self.run(&[arguments, &["--output", "json"]].concat());
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).expect("JSON on stdout")
-    }
-
-    fn done(&self, arguments: &[&str]) {
-        let output = self.run(arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-
-    /// What a command that must fail with `code` says.
-    fn refused(&self, code: i32, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
-        said
-    }
-
-    fn on(&self, verb: &str, nodes: &[&str]) {
-        self.done(&[&["dev", verb], nodes, &["--dir", &self.dir()]].concat());
-    }
-
-    fn ingest(&self, file: &Path) -> Value {
-        let items = self.json(&[
-            "ingest",
-            file.to_str().expect("UTF-8"),
-            "--device",
-            "D1",
-            "--unit",
-            "U1",
-            "--recorded-start",
-            "2026-03-01T09:30:00+08:00",
-            "--recorded-end",
-            "2026-03-01T09:31:00",
-            "--label",
-            "place=gate",
-        ]);
-        items[0].clone()
-    }
-
-    /// Submits, approves and copies out one item; answers the file.
-    fn copy_out(&self, item: &str, folder: &str) -> PathBuf {
-        let request = self.submit(item);
-        self.done(&["--as", "approver", "request", "approve", &request]);
-        let to = self.path(folder);
-        let copied = self.json(&["--as", "archivist", "copy-out", &request, "--to", to.to_str().expect("UTF-8")]);
-        PathBuf::from(copied["items"][0]["path"].as_str().expect("a path"))
-    }
-
-    fn submit(&self, item: &str) -> String {
-        let submitted =
-            self.json(&["--as", "legal", "request", "submit", "--act", "copy", "--item", item, "--reason", "a test"]);
-        assert_eq!(submitted["state"], "pending");
-        assert!(!submitted["missing"].as_array().expect("a list").is_empty());
-        submitted["request"].as_str().expect("a number").to_owned()
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        let output = self.run(&["dev", "down", "--delete", "--dir", &self.dir()]);
-        if std::thread::panicking() {
-            return;
-        }
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        assert!(!self.folder.path().join("cluster").exists());
-    }
-}
-
-/// Bytes that differ from place to place and from file to file.
-fn bytes(length: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_be_bytes());
-    }
-    bytes.truncate(length);
-    bytes
-}
 
 fn id(item: &Value) -> &str {
     item["item"].as_str().expect("an item")
@@ -141,7 +18,7 @@ fn id(item: &Value) -> &str {
 
 #[test]
 fn a_cluster_of_processes_keeps_what_it_promises() {
-    let cluster = Cluster::up();
+    let cluster = Cluster::up(env!("CARGO_BIN_EXE_strongroom"), Shape::default());
 
     // Every length that could be special comes in, with the digests that others compute, and a receipt.
     let lengths = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 40 * (1 << 20) + 12_345];
@@ -187,8 +64,13 @@ fn a_cluster_of_processes_keeps_what_it_promises() {
     cluster.on("start", &["n3"]);
     kept.push((file, item));
 
+    // The cluster grows by a node in a district of its own, which then holds shards.
+    let added = cluster.json(&["dev", "add-node", "--district", "d4", "--dir", &cluster.dir()]);
+    assert_eq!((&added["name"], &added["state"]), (&"n7".into(), &"healthy".into()), "{added:#}");
+    assert_eq!(cluster.status()["nodes"].as_array().expect("nodes").len(), 7);
+
     // Power loss everywhere: what was acknowledged is there.
-    cluster.on("kill", &NODES);
+    cluster.on("kill", &[&NODES[..], &["n7"]].concat());
     cluster.bring_up();
     for (position, (file, item)) in kept.iter().enumerate() {
         let copy = cluster.copy_out(id(item), &format!("copy-after-power-loss-{position}"));
@@ -239,7 +121,7 @@ fn the_ledger_proves_itself(cluster: &Cluster, item: &Value) {
     assert_eq!(cluster.json(&["ledger", "policy"])["same_as_context"], true);
     let old = cluster.path("checkpoint");
     let old = old.to_str().expect("UTF-8");
-    cluster.json(&["ledger", "checkpoint", "--to", old]);
+    cluster.done(&["ledger", "checkpoint", "--to", old]);
     let record = item["record"].to_string();
     let proof = cluster.json(&["ledger", "prove", &record]);
     assert_eq!(proof["trust"], "trusted");

@@ -53,7 +53,12 @@ pub(super) struct NodeParts {
 
 impl NodeParts {
     /// Draws keys and ids; `ports` are three.
-    pub(super) fn draw(authorities: &Authorities<'_>, seat: Seat, ports: &[u16], system: &System) -> Result<Self, Failure> {
+    pub(super) fn draw(
+        authorities: &Authorities<'_>,
+        seat: Seat,
+        ports: &[u16],
+        system: &System,
+    ) -> Result<Self, Failure> {
         let Seat { node: id, district, voter } = seat;
         let hosts = HOSTS.map(str::to_owned);
         let validity = Validity::days_from(system.clock.wall(), CERTIFICATE_DAYS);
@@ -189,7 +194,8 @@ pub(crate) fn add(cluster: &mut DevFolder, district: Option<String>, system: &Sy
         .map_err(|error| Failure::failed(format!("could not use {}: {error}", path.display())))?;
     let origin: KeyName = genesis.create.cluster.origin.parse().map_err(key_failure)?;
     let authority = |kind| load_authority(&root.join("pki"), kind);
-    let authorities = Authorities { clients: &authority(AuthorityKind::Client)?, peers: &authority(AuthorityKind::Peer)? };
+    let authorities =
+        Authorities { clients: &authority(AuthorityKind::Client)?, peers: &authority(AuthorityKind::Peer)? };
 
     // A node's number is used once, so the list only grows.
     let number = cluster.file.nodes.len() + 1;
