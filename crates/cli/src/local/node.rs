@@ -267,6 +267,6 @@ mod tests {
         assert!(config.registration.expect("joins").exists());
         assert!(config.keys.voter.is_none());
         assert_eq!(Context::load(&cluster.context_file()).expect("a context").endpoints.len(), 5);
-        assert_eq!(add(&mut cluster.clone(), Some("d 9".to_owned()), &system).expect_err("no name").exit_code(), 2);
+        assert_eq!(add(&mut cluster.clone(), Some(String::new()), &system).expect_err("no name").exit_code(), 2);
     }
 }
