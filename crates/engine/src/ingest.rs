@@ -78,9 +78,10 @@ impl Engine {
         let rows = self.catalog.read().await?;
         let before = remembered(&*rows, &actor, &idempotency).map_err(|error| broken(&error))?;
         drop(rows);
-        let answer = match before.map(Outcome::into_result) {
-            Some(answer) => answer?,
-            None => {
+        let answer = match before {
+            Some(Outcome::Done(answer)) => answer,
+            // A key that was used for something else is refused where that becomes a record: by `apply`.
+            Some(Outcome::Refused(_)) | None => {
                 let open = self.new_item(description).await?;
                 self.catalog.submit(actor, custody::Command::OpenUpload(open).into(), Some(idempotency)).await?
             }
@@ -164,10 +165,19 @@ impl Engine {
             )));
         }
         let rows = self.catalog.read().await?;
-        if let Some(outcome) = remembered(&*rows, &actor, &idempotency).map_err(|error| broken(&error))? {
-            let sealed = sealed(outcome.into_result()?)?;
-            let item = custody::item::sealed(&*rows, sealed.item).map_err(refusal_of)?;
-            return Ok((sealed, item.original));
+        match remembered(&*rows, &actor, &idempotency).map_err(|error| broken(&error))? {
+            Some(Outcome::Done(answer)) => {
+                let sealed = sealed(answer)?;
+                let item = custody::item::sealed(&*rows, sealed.item).map_err(refusal_of)?;
+                return Ok((sealed, item.original));
+            }
+            // As above, and nothing is stored for such a key.
+            Some(Outcome::Refused(refusal)) => {
+                drop(rows);
+                self.open_upload(actor, description, idempotency).await?;
+                return Err(refusal);
+            }
+            None => {}
         }
         // Who may not open an upload is refused before any byte is stored.
         refuse_early(&*rows, &actor)?;

@@ -5,11 +5,14 @@ mod cluster;
 use bytes::Bytes;
 use cluster::{Cluster, client, description, disk, key};
 use strongroom_custody::{command::Under, tables::ManifestStep, upload};
-use strongroom_engine::{Catalog, ingest::Announced, receipt::CustodyRecords};
+use strongroom_engine::{Catalog, Idempotency, ingest::Announced, receipt::CustodyRecords};
+use strongroom_ledger::tree;
 use strongroom_package::verify_receipt;
 use strongroom_shardstore::{MemoryFault, ShardAddress};
 use strongroom_topology::read;
-use strongroom_types::{ChunkIndex, ItemId, NodeId, Reason, Role, Sha256Digest, ShardIndex, limits::CHUNK_BYTES};
+use strongroom_types::{
+    ChunkIndex, CommandDigest, ItemId, NodeId, Reason, Role, Sha256Digest, ShardIndex, limits::CHUNK_BYTES,
+};
 
 fn footage(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i.wrapping_mul(2_654_435_761) >> 13).to_le_bytes()[0]).collect()
@@ -76,6 +79,36 @@ async fn an_original_in_one_call_is_the_same_as_a_streamed_one() {
         .ingest_original(client(Role::Station), description(), Bytes::from_static(b"x"), wrong, cluster.once())
         .await;
     assert_eq!(refused.expect_err("another digest").reason, Reason::DigestMismatch);
+}
+
+#[tokio::test]
+async fn a_key_that_was_used_for_something_else_is_refused_and_the_refusal_is_a_record() {
+    let cluster = Cluster::new().await;
+    let engine = cluster.engine();
+    let other = |mut once: Idempotency| {
+        once.request = CommandDigest::new([0xee; 32]);
+        once
+    };
+    let records = || {
+        let rows = cluster.catalog.read_here().expect("reads");
+        tree::head(&*rows).expect("reads").size
+    };
+    let station = client(Role::Station);
+
+    let once = cluster.once();
+    engine.open_upload(station.clone(), description(), once.clone()).await.expect("opens");
+    let before = records();
+    let refused = engine.open_upload(station.clone(), description(), other(once)).await.expect_err("another upload");
+    assert_eq!((refused.reason, records()), (Reason::IdempotencyKeyReused, before + 1));
+
+    let once = cluster.once();
+    let small = Bytes::from_static(b"small");
+    let ingest =
+        |once| engine.ingest_original(station.clone(), description(), small.clone(), Announced::default(), once);
+    ingest(once.clone()).await.expect("ingests");
+    let before = records();
+    let refused = ingest(other(once)).await.expect_err("another original");
+    assert_eq!((refused.reason, records()), (Reason::IdempotencyKeyReused, before + 1));
 }
 
 #[tokio::test]

@@ -500,8 +500,10 @@ async fn follow_checkpoints(metastore: Arc<Metastore>, sender: watch::Sender<u64
             CHECKPOINT.read(&*view.rows(), &()).ok().flatten().map_or(0, |row| row.size)
         };
         sender.send_if_modified(|published| std::mem::replace(published, size) != size);
-        if applied.changed().await.is_err() || sender.is_closed() {
-            return;
+        // Nobody follows any more: go, and with this the last handle on the database may go.
+        tokio::select! {
+            changed = applied.changed() => if changed.is_err() { return },
+            () = sender.closed() => return,
         }
     }
 }
