@@ -1,4 +1,5 @@
 //! Compiles `proto/` with protox, so that no protoc is needed. `bytes` fields become `Bytes`: no copy on the data path.
+//! Maps become ordered ones: the same message has the same bytes in every process, so that it can be digested.
 
 use std::{env, fs, path::PathBuf};
 
@@ -15,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = protox::compile(&files, [&root])?;
     let descriptor_path = PathBuf::from(env::var("OUT_DIR")?).join("strongroom.bin");
     fs::write(&descriptor_path, prost_encode(&descriptors))?;
-    tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;
+    tonic_prost_build::configure().bytes(".").btree_map(".").compile_fds(descriptors)?;
     Ok(())
 }
 

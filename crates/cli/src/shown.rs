@@ -1,6 +1,6 @@
 //! Catalogue entries, requests and records as the command line shows them. Names of JSON fields are relied on by scripts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -20,14 +20,9 @@ pub(crate) fn end(unix_ms: Option<i64>) -> String {
     unix_ms.map_or_else(|| "never".to_owned(), time)
 }
 
-/// Names and texts in order.
-pub(crate) fn sorted(map: &HashMap<String, String>) -> BTreeMap<&str, &str> {
-    map.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
-}
-
 /// Names and texts on one line.
-pub(crate) fn one_line(map: &HashMap<String, String>) -> String {
-    sorted(map).iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+pub(crate) fn one_line(map: &BTreeMap<String, String>) -> String {
+    map.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
 }
 
 /// A catalogue entry as JSON.
@@ -45,7 +40,7 @@ pub(crate) fn item_json(item: &Item) -> Value {
         "recorded_start": time(item.recorded_start_unix_ms),
         "recorded_end": time(item.recorded_end_unix_ms),
         "activity": some(&item.activity_id),
-        "labels": sorted(&item.labels),
+        "labels": &item.labels,
         "retention": {
             "start": time(item.retention_start_unix_ms),
             "profile": item.profile,
@@ -115,7 +110,7 @@ pub(crate) fn request_json(request: &Request) -> Value {
         "state": state(request.state()),
         "act": act(request.act()),
         "items": request.item_ids.iter().map(hex::encode).collect::<Vec<_>>(),
-        "fields": sorted(&request.fields),
+        "fields": &request.fields,
         "requester": request.requester,
         "submitted_at": time(request.submitted_at_unix_ms),
         "approvals": approvals,
@@ -213,7 +208,7 @@ mod tests {
             blake3: Bytes::from_static(&[1; 32]),
             sha256: Bytes::from_static(&[2; 32]),
             size_bytes: 7,
-            labels: HashMap::from([("b".to_owned(), "2".to_owned()), ("a".to_owned(), "1".to_owned())]),
+            labels: BTreeMap::from([("b".to_owned(), "2".to_owned()), ("a".to_owned(), "1".to_owned())]),
             ..Item::default()
         };
         let json = item_json(&item);

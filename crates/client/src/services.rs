@@ -2,7 +2,7 @@
 //!
 //! A method that changes something draws its idempotency key when it is called and keeps it while it tries again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use strongroom_proto::access::access_service_client::AccessServiceClient;
@@ -148,7 +148,7 @@ impl Client {
             idempotency_key: new_key().to_string(),
             act: act.into(),
             item_ids: items.iter().map(|item| id(item.as_bytes())).collect(),
-            fields: fields.into_iter().collect::<HashMap<_, _>>(),
+            fields,
         };
         present("request", unary!(self, RequestServiceClient, submit_request, request)?.request)
     }

@@ -1,6 +1,6 @@
 //! A cluster in this process, for the client's own logic: real connections, no disks, and faults on demand.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -388,7 +388,7 @@ impl RequestService for Fake {
             request_id: request.into_inner().request_id,
             act: Act::Copy.into(),
             requester: "li".to_owned(),
-            fields: HashMap::from([("reason".to_owned(), "复议".to_owned())]),
+            fields: BTreeMap::from([("reason".to_owned(), "复议".to_owned())]),
             approvals: vec![Approval { approver: "wang".to_owned(), role: "legal".to_owned(), ..Approval::default() }],
             ..WireRequest::default()
         };

@@ -174,7 +174,7 @@ async fn history(globals: &Globals, item: ItemId) -> Result<(), Failure> {
                 "act": record.act,
                 "result": record.result,
                 "rule": shown::some(&record.rule),
-                "facts": shown::sorted(&record.facts),
+                "facts": record.facts,
             })
         })
         .collect();

@@ -248,7 +248,7 @@ fn record_json(record: &LedgerRecord) -> Value {
         "act": record.act,
         "result": record.result,
         "rule": shown::some(&record.rule),
-        "facts": shown::sorted(&record.facts),
+        "facts": record.facts,
         "record": hex::encode(&record.record),
         "salt": hex::encode(&record.salt),
         "leaf": hex::encode(&record.leaf),

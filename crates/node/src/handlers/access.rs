@@ -31,8 +31,7 @@ impl AccessService for Access {
     ) -> Result<Response<BeginCopyOutResponse>, Status> {
         let caller = self.0.caller(&request)?;
         let mut begin = request.into_inner();
-        let idempotency =
-            idempotency(&std::mem::take(&mut begin.idempotency_key), digest("BeginCopyOut", &begin, &[]))?;
+        let idempotency = idempotency(&std::mem::take(&mut begin.idempotency_key), digest("BeginCopyOut", &begin))?;
         let request: RequestId =
             convert::parsed("request_id", &begin.request_id).map_err(|refusal| answer(&refusal))?;
         let begun = self.begin(&caller, Under::CopyOut(request), idempotency).await?;
@@ -48,7 +47,7 @@ impl AccessService for Access {
     async fn begin_view(&self, request: Request<BeginViewRequest>) -> Result<Response<BeginViewResponse>, Status> {
         let caller = self.0.caller(&request)?;
         let mut begin = request.into_inner();
-        let idempotency = idempotency(&std::mem::take(&mut begin.idempotency_key), digest("BeginView", &begin, &[]))?;
+        let idempotency = idempotency(&std::mem::take(&mut begin.idempotency_key), digest("BeginView", &begin))?;
         let item: ItemId = convert::fixed("item_id", &begin.item_id).map_err(|refusal| answer(&refusal))?;
         let request: Option<RequestId> =
             convert::optional_parsed("request_id", &begin.request_id).map_err(|refusal| answer(&refusal))?;
@@ -96,7 +95,7 @@ impl AccessService for Access {
     async fn end_session(&self, request: Request<EndSessionRequest>) -> Result<Response<EndSessionResponse>, Status> {
         let caller = self.0.caller(&request)?;
         let mut end = request.into_inner();
-        let idempotency = idempotency(&std::mem::take(&mut end.idempotency_key), digest("EndSession", &end, &[]))?;
+        let idempotency = idempotency(&std::mem::take(&mut end.idempotency_key), digest("EndSession", &end))?;
         let session = convert::fixed("session_id", &end.session_id).map_err(|refusal| answer(&refusal))?;
         let ended = self.0.engine().end(caller.actor(), session, end.complete, idempotency).await;
         Ok(Response::new(EndSessionResponse { record_seq: ended.map_err(|refusal| answer(&refusal))?.0 }))

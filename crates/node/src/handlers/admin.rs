@@ -39,7 +39,7 @@ impl AdminService for Admin {
         let caller = self.0.caller(&request)?;
         let mut asked = request.into_inner();
         let idempotency =
-            idempotency(&std::mem::take(&mut asked.idempotency_key), digest("RegisterPrincipal", &asked, &[]))?;
+            idempotency(&std::mem::take(&mut asked.idempotency_key), digest("RegisterPrincipal", &asked))?;
         let command = registration(&asked).map_err(|refusal| answer(&refusal))?;
         let id = command.principal.clone();
         self.record(&caller, custody::Command::RegisterPrincipal(command), idempotency).await?;
@@ -52,8 +52,7 @@ impl AdminService for Admin {
     ) -> Result<Response<RotatePrincipalResponse>, Status> {
         let caller = self.0.caller(&request)?;
         let mut asked = request.into_inner();
-        let idempotency =
-            idempotency(&std::mem::take(&mut asked.idempotency_key), digest("RotatePrincipal", &asked, &[]))?;
+        let idempotency = idempotency(&std::mem::take(&mut asked.idempotency_key), digest("RotatePrincipal", &asked))?;
         let principal = principal_id(&asked.principal_id)?;
         let key = key_hash(&asked.certificate).map_err(|refusal| answer(&refusal))?;
         let command = RotatePrincipal { principal: principal.clone(), key };
@@ -67,8 +66,7 @@ impl AdminService for Admin {
     ) -> Result<Response<RevokePrincipalResponse>, Status> {
         let caller = self.0.caller(&request)?;
         let mut asked = request.into_inner();
-        let idempotency =
-            idempotency(&std::mem::take(&mut asked.idempotency_key), digest("RevokePrincipal", &asked, &[]))?;
+        let idempotency = idempotency(&std::mem::take(&mut asked.idempotency_key), digest("RevokePrincipal", &asked))?;
         let principal = principal_id(&asked.principal_id)?;
         let command = RevokePrincipal { principal: principal.clone(), reason: asked.reason };
         self.record(&caller, custody::Command::RevokePrincipal(command), idempotency).await?;
@@ -88,7 +86,7 @@ impl AdminService for Admin {
     async fn add_unit(&self, request: Request<AddUnitRequest>) -> Result<Response<AddUnitResponse>, Status> {
         let caller = self.0.caller(&request)?;
         let mut asked = request.into_inner();
-        let idempotency = idempotency(&std::mem::take(&mut asked.idempotency_key), digest("AddUnit", &asked, &[]))?;
+        let idempotency = idempotency(&std::mem::take(&mut asked.idempotency_key), digest("AddUnit", &asked))?;
         let command = unit(asked.unit).map_err(|refusal| answer(&refusal))?;
         let record_seq = self.record(&caller, custody::Command::AddUnit(command), idempotency).await?;
         Ok(Response::new(AddUnitResponse { record_seq }))
@@ -103,7 +101,7 @@ impl AdminService for Admin {
     async fn add_device(&self, request: Request<AddDeviceRequest>) -> Result<Response<AddDeviceResponse>, Status> {
         let caller = self.0.caller(&request)?;
         let mut asked = request.into_inner();
-        let idempotency = idempotency(&std::mem::take(&mut asked.idempotency_key), digest("AddDevice", &asked, &[]))?;
+        let idempotency = idempotency(&std::mem::take(&mut asked.idempotency_key), digest("AddDevice", &asked))?;
         let command = device(asked.device).map_err(|refusal| answer(&refusal))?;
         let record_seq = self.record(&caller, custody::Command::AddDevice(command), idempotency).await?;
         Ok(Response::new(AddDeviceResponse { record_seq }))

@@ -84,7 +84,7 @@ impl CatalogService for Catalogue {
     async fn label_item(&self, request: Request<LabelItemRequest>) -> Result<Response<LabelItemResponse>, Status> {
         let caller = self.0.caller(&request)?;
         let mut label = request.into_inner();
-        let idempotency = idempotency(&std::mem::take(&mut label.idempotency_key), digest("LabelItem", &label, &[]))?;
+        let idempotency = idempotency(&std::mem::take(&mut label.idempotency_key), digest("LabelItem", &label))?;
         let command = LabelItem { item: item_id(&label.item_id)?, name: label.name, value: label.value };
         match self.0.submit(&caller, custody::Command::LabelItem(command), idempotency).await? {
             custody::Answer::Recorded(seq) => Ok(Response::new(LabelItemResponse { record_seq: seq.0 })),

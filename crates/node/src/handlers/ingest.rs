@@ -37,18 +37,13 @@ impl IngestService for Ingest {
     async fn open_upload(&self, request: Request<OpenUploadRequest>) -> Result<Response<OpenUploadResponse>, Status> {
         let caller = self.0.caller(&request)?;
         let mut open = request.into_inner();
-        let key = std::mem::take(&mut open.idempotency_key);
-        let mut original = required_description(open.original.take())?;
+        let idempotency = idempotency(&std::mem::take(&mut open.idempotency_key), digest("OpenUpload", &open))?;
         if open.size_bytes.is_some_and(|size| size > limits::ORIGINAL_BYTES_MAX) {
             let refusal =
                 Refusal::invalid(format!("size_bytes: an original takes at most {} bytes", limits::ORIGINAL_BYTES_MAX));
             return Err(answer(&refusal));
         }
-        let labels = std::mem::take(&mut original.labels);
-        let bound = OpenUploadRequest { original: Some(original.clone()), ..open };
-        let idempotency = idempotency(&key, digest("OpenUpload", &bound, &[&labels]))?;
-        let description =
-            description(OriginalDescription { labels, ..original }).map_err(|refusal| answer(&refusal))?;
+        let description = description(open.original)?;
         let opened = self
             .0
             .engine()
@@ -93,7 +88,7 @@ impl IngestService for Ingest {
     async fn seal(&self, request: Request<SealRequest>) -> Result<Response<SealResponse>, Status> {
         let caller = self.0.caller(&request)?;
         let mut seal = request.into_inner();
-        let idempotency = idempotency(&std::mem::take(&mut seal.idempotency_key), digest("Seal", &seal, &[]))?;
+        let idempotency = idempotency(&std::mem::take(&mut seal.idempotency_key), digest("Seal", &seal))?;
         let item = convert::fixed("item_id", &seal.item_id).map_err(|refusal| answer(&refusal))?;
         let announced = announced(&seal.blake3, &seal.sha256).map_err(|refusal| answer(&refusal))?;
         let sealed = self
@@ -116,13 +111,8 @@ impl IngestService for Ingest {
     ) -> Result<Response<IngestOriginalResponse>, Status> {
         let caller = self.0.caller(&request)?;
         let mut ingest = request.into_inner();
-        let key = std::mem::take(&mut ingest.idempotency_key);
-        let mut original = required_description(ingest.original.take())?;
-        let labels = std::mem::take(&mut original.labels);
-        let bound = IngestOriginalRequest { original: Some(original.clone()), ..ingest.clone() };
-        let idempotency = idempotency(&key, digest("IngestOriginal", &bound, &[&labels]))?;
-        let description =
-            description(OriginalDescription { labels, ..original }).map_err(|refusal| answer(&refusal))?;
+        let idempotency = idempotency(&std::mem::take(&mut ingest.idempotency_key), digest("IngestOriginal", &ingest))?;
+        let description = description(ingest.original)?;
         let announced = announced(&ingest.blake3, &ingest.sha256).map_err(|refusal| answer(&refusal))?;
         metrics::bytes_in(ingest.data.len());
         let ingested =
@@ -242,11 +232,11 @@ fn within_message(data: UploadData) -> Result<UploadData, Status> {
     Err(answer(&refusal))
 }
 
-fn required_description(original: Option<OriginalDescription>) -> Result<OriginalDescription, Status> {
-    convert::required("original", original).map_err(|refusal| answer(&refusal))
+fn description(original: Option<OriginalDescription>) -> Result<Description, Status> {
+    convert::required("original", original).and_then(described).map_err(|refusal| answer(&refusal))
 }
 
-fn description(original: OriginalDescription) -> Result<Description, Refusal> {
+fn described(original: OriginalDescription) -> Result<Description, Refusal> {
     Ok(Description {
         device: convert::parsed("original.device_id", &original.device_id)?,
         unit: convert::parsed("original.unit_id", &original.unit_id)?,
@@ -254,7 +244,7 @@ fn description(original: OriginalDescription) -> Result<Description, Refusal> {
         recorded_start: convert::instant("original.recorded_start_unix_ms", original.recorded_start_unix_ms)?,
         recorded_end: convert::instant("original.recorded_end_unix_ms", original.recorded_end_unix_ms)?,
         activity: convert::optional_parsed("original.activity_id", &original.activity_id)?,
-        labels: original.labels.into_iter().collect(),
+        labels: original.labels,
     })
 }
 

@@ -1,6 +1,6 @@
 //! Records as people read them. The exact bytes and the salt go along, so that nobody has to believe the words.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use strongroom_custody::{Record, Stamp};
@@ -82,9 +82,9 @@ impl Shown {
         self.decoded.as_ref().map_or_else(String::new, |record| record.rule.clone())
     }
 
-    fn facts(&self) -> HashMap<String, String> {
-        let Some(record) = &self.decoded else { return HashMap::new() };
-        let mut facts: HashMap<_, _> =
+    fn facts(&self) -> BTreeMap<String, String> {
+        let Some(record) = &self.decoded else { return BTreeMap::new() };
+        let mut facts: BTreeMap<_, _> =
             record.facts.iter().map(|(fact, value)| (fact.name().to_owned(), value.to_string())).collect();
         if let Some(node) = record.stamp.node {
             facts.entry("by_node".to_owned()).or_insert_with(|| node.to_string());

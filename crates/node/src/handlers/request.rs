@@ -39,14 +39,12 @@ impl RequestService for Requests {
     ) -> Result<Response<SubmitRequestResponse>, Status> {
         let caller = self.0.caller(&request)?;
         let mut submit = request.into_inner();
-        let key = std::mem::take(&mut submit.idempotency_key);
-        let fields = std::mem::take(&mut submit.fields);
-        let idempotency = idempotency(&key, digest("SubmitRequest", &submit, &[&fields]))?;
+        let idempotency = idempotency(&std::mem::take(&mut submit.idempotency_key), digest("SubmitRequest", &submit))?;
         let ids = submit.item_ids.iter().map(|id| convert::fixed("item_ids", id));
         let command = SubmitRequest {
             act: act(submit.act()).map_err(|refusal| answer(&refusal))?,
             items: ids.collect::<Result<_, _>>().map_err(|refusal| answer(&refusal))?,
-            fields: fields.into_iter().collect(),
+            fields: submit.fields,
         };
         let request = self.decide(&caller, custody::Command::SubmitRequest(command), idempotency).await?;
         Ok(Response::new(SubmitRequestResponse { request: Some(request) }))
@@ -59,7 +57,7 @@ impl RequestService for Requests {
         let caller = self.0.caller(&request)?;
         let mut approve = request.into_inner();
         let idempotency =
-            idempotency(&std::mem::take(&mut approve.idempotency_key), digest("ApproveRequest", &approve, &[]))?;
+            idempotency(&std::mem::take(&mut approve.idempotency_key), digest("ApproveRequest", &approve))?;
         let command = ApproveRequest { request: request_id(&approve.request_id)? };
         let request = self.decide(&caller, custody::Command::ApproveRequest(command), idempotency).await?;
         Ok(Response::new(ApproveRequestResponse { request: Some(request) }))
@@ -71,8 +69,7 @@ impl RequestService for Requests {
     ) -> Result<Response<RejectRequestResponse>, Status> {
         let caller = self.0.caller(&request)?;
         let mut reject = request.into_inner();
-        let idempotency =
-            idempotency(&std::mem::take(&mut reject.idempotency_key), digest("RejectRequest", &reject, &[]))?;
+        let idempotency = idempotency(&std::mem::take(&mut reject.idempotency_key), digest("RejectRequest", &reject))?;
         let command = RejectRequest { request: request_id(&reject.request_id)?, reason: reject.reason };
         let request = self.decide(&caller, custody::Command::RejectRequest(command), idempotency).await?;
         Ok(Response::new(RejectRequestResponse { request: Some(request) }))
