@@ -4,7 +4,7 @@
 //! put, this side when one is read. Each call has a deadline; what does not answer by then counts as unreachable.
 //!
 //! Scrubbing, listing, statistics and erasing are not offered between nodes, on purpose: each node does these to its
-//! own disks, and erases only against a permit that it has verified itself.
+//! own disks ([`strongroom_shardstore::DiskKeeper`]), and erases only against a permit that it has verified itself.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,8 +16,7 @@ use strongroom_proto::peer::shard_service_client::ShardServiceClient;
 use strongroom_proto::peer::{GetShardRequest, GetShardResponse, PutShardRequest, ShardAddress as WireAddress};
 use strongroom_proto::status;
 use strongroom_shardstore::{
-    Corruption, DiskStat, EraseError, ErasePermit, Erasure, GetError, ListError, ListedShard, PutError, PutShard,
-    ShardAddress, ShardHeader, ShardStore, StatError, VerifiedShard, crc32c,
+    Corruption, GetError, PutError, PutShard, ShardAddress, ShardHeader, ShardStore, VerifiedShard, crc32c,
 };
 use strongroom_types::{
     ChunkIndex, DiskId, PlacementEpoch, Reason, Refusal, ShardIndex, UploadEpoch, VolumeId, limits,
@@ -82,25 +81,7 @@ impl ShardStore for RemoteShards {
                 .map_err(|status| get_error_from_status(disk, *address, &status))?;
         verified_from_proto(disk, address, response)
     }
-
-    async fn scrub(&self, disk: DiskId, _: &ShardAddress) -> Result<ShardHeader, GetError> {
-        Err(GetError::DiskUnavailable { disk, why: NOT_BETWEEN_NODES.to_owned() })
-    }
-
-    async fn list(&self, disk: DiskId, _: Option<ShardAddress>, _: usize) -> Result<Vec<ListedShard>, ListError> {
-        Err(ListError::DiskUnavailable { disk, why: NOT_BETWEEN_NODES.to_owned() })
-    }
-
-    async fn stat(&self) -> Result<Vec<DiskStat>, StatError> {
-        Err(StatError { why: NOT_BETWEEN_NODES.to_owned() })
-    }
-
-    async fn erase(&self, _: DiskId, _: &ErasePermit) -> Result<Erasure, EraseError> {
-        Err(EraseError::Unavailable { why: NOT_BETWEEN_NODES.to_owned() })
-    }
 }
-
-const NOT_BETWEEN_NODES: &str = "each node does this to its own disks only";
 
 /// The deadline goes along in the request, so that the other node can give up too.
 async fn answer_within<Q, A, F>(deadline: Duration, message: Q, call: impl FnOnce(Request<Q>) -> F) -> Result<A, Status>

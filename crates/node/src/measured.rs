@@ -4,8 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use async_trait::async_trait;
 use strongroom_shardstore::{
-    DiskStat, EraseError, ErasePermit, Erasure, GetError, ListError, ListedShard, LocalShards, PutError, PutShard,
-    ShardAddress, ShardHeader, ShardStore, StatError, VerifiedShard,
+    DiskKeeper, DiskStat, GetError, LocalShards, PutError, PutShard, ShardAddress, ShardStore, VerifiedShard,
 };
 use strongroom_types::DiskId;
 
@@ -13,6 +12,12 @@ use crate::metrics;
 
 /// [`LocalShards`] whose puts and gets are measured.
 pub(crate) struct MeasuredShards(pub(crate) Arc<LocalShards>);
+
+impl MeasuredShards {
+    pub(crate) fn stat(&self) -> Vec<DiskStat> {
+        self.0.stat()
+    }
+}
 
 #[async_trait]
 impl ShardStore for MeasuredShards {
@@ -28,26 +33,5 @@ impl ShardStore for MeasuredShards {
         let outcome = self.0.get(disk, address).await;
         metrics::shard_get(begun.elapsed(), outcome.is_ok());
         outcome
-    }
-
-    async fn scrub(&self, disk: DiskId, address: &ShardAddress) -> Result<ShardHeader, GetError> {
-        self.0.scrub(disk, address).await
-    }
-
-    async fn list(
-        &self,
-        disk: DiskId,
-        after: Option<ShardAddress>,
-        limit: usize,
-    ) -> Result<Vec<ListedShard>, ListError> {
-        self.0.list(disk, after, limit).await
-    }
-
-    async fn stat(&self) -> Result<Vec<DiskStat>, StatError> {
-        self.0.stat().await
-    }
-
-    async fn erase(&self, disk: DiskId, permit: &ErasePermit) -> Result<Erasure, EraseError> {
-        self.0.erase(disk, permit).await
     }
 }

@@ -10,7 +10,7 @@ use strongroom_net::{
     tls::CertificateFiles,
 };
 use strongroom_proto::peer::{PingDisk, PingResponse, meta_service_client::MetaServiceClient};
-use strongroom_shardstore::{DiskState, ShardStore};
+use strongroom_shardstore::DiskState;
 use strongroom_topology::NodeRow;
 use strongroom_types::{NodeId, limits};
 use tonic::transport::Channel;
@@ -79,8 +79,8 @@ impl Node {
     }
 
     /// How this node is, as it tells others.
-    pub(crate) async fn ping(&self) -> PingResponse {
-        let disks = self.local.stat().await.unwrap_or_default();
+    pub(crate) fn ping(&self) -> PingResponse {
+        let disks = self.local.stat();
         let (digest_index, digest) = self.metastore.state_digest();
         let votes = self.directory.node(self.id).is_some_and(|node| node.voter);
         PingResponse {

@@ -8,8 +8,8 @@ use std::{fs, path::PathBuf, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use strongroom_shardstore::{
-    Disk, DiskConfig, DiskMarker, ExpectedMarker, LocalShards, PutShard, ShardAddress, ShardStore, StoreSettings,
-    crc32c,
+    Disk, DiskConfig, DiskKeeper, DiskMarker, ExpectedMarker, LocalShards, PutShard, ShardAddress, ShardStore,
+    StoreSettings, crc32c,
 };
 use strongroom_types::{
     ChunkDigest, ChunkIndex, ClusterId, DiskId, ItemId, NodeId, PlacementEpoch, ShardIndex, UploadEpoch, VolumeId,

@@ -56,4 +56,4 @@ pub use memory::{MemoryFault, MemoryShards};
 pub use permit::{ErasePermit, EraseScope, Erasure};
 pub use recovery::{DamagedRange, RecoveryReport};
 pub use shard::{Corruption, PAYLOAD_BYTES_MAX, PutShard, ShardAddress, ShardHeader, VerifiedShard, crc32c};
-pub use store::{DiskStat, DiskState, EraseError, GetError, ListError, ListedShard, PutError, ShardStore, StatError};
+pub use store::{DiskKeeper, DiskStat, DiskState, EraseError, GetError, ListError, ListedShard, PutError, ShardStore};

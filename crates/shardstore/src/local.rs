@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use strongroom_types::DiskId;
 
 use crate::{
-    Disk, DiskConfig, DiskStat, DiskState, EraseError, ErasePermit, Erasure, ExpectedMarker, GetError, ListError,
-    ListedShard, OpenError, PutError, PutShard, RecoveryReport, ShardAddress, ShardHeader, ShardStore, StatError,
+    Disk, DiskConfig, DiskKeeper, DiskStat, DiskState, EraseError, ErasePermit, Erasure, ExpectedMarker, GetError,
+    ListError, ListedShard, OpenError, PutError, PutShard, RecoveryReport, ShardAddress, ShardHeader, ShardStore,
     StoreSettings, VerifiedShard,
 };
 
@@ -103,7 +103,10 @@ impl ShardStore for LocalShards {
             None => Err(GetError::UnknownDisk { disk }),
         }
     }
+}
 
+#[async_trait]
+impl DiskKeeper for LocalShards {
     async fn scrub(&self, disk: DiskId, address: &ShardAddress) -> Result<ShardHeader, GetError> {
         match self.disks.get(&disk) {
             Some(Slot::Open(open)) => open.scrub(address).await,
@@ -125,9 +128,8 @@ impl ShardStore for LocalShards {
         }
     }
 
-    async fn stat(&self) -> Result<Vec<DiskStat>, StatError> {
-        Ok(self
-            .disks
+    fn stat(&self) -> Vec<DiskStat> {
+        self.disks
             .iter()
             .map(|(id, slot)| match slot {
                 Slot::Open(disk) => disk.stat(),
@@ -141,7 +143,7 @@ impl ShardStore for LocalShards {
                     shards: 0,
                 },
             })
-            .collect())
+            .collect()
     }
 
     async fn erase(&self, disk: DiskId, permit: &ErasePermit) -> Result<Erasure, EraseError> {

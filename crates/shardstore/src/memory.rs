@@ -14,8 +14,8 @@ use strongroom_types::DiskId;
 use tokio::{sync::watch, time};
 
 use crate::{
-    DiskStat, DiskState, EraseError, ErasePermit, EraseScope, Erasure, GetError, ListError, ListedShard,
-    PAYLOAD_BYTES_MAX, PutError, PutShard, ShardAddress, ShardHeader, ShardStore, StatError, VerifiedShard, crc32c,
+    DiskKeeper, DiskStat, DiskState, EraseError, ErasePermit, EraseScope, Erasure, GetError, ListError, ListedShard,
+    PAYLOAD_BYTES_MAX, PutError, PutShard, ShardAddress, ShardHeader, ShardStore, VerifiedShard, crc32c,
 };
 
 /// How a disk misbehaves.
@@ -230,7 +230,10 @@ impl ShardStore for MemoryShards {
             | MemoryFault::Stalled => disk.get(id, *address),
         }
     }
+}
 
+#[async_trait]
+impl DiskKeeper for MemoryShards {
     async fn scrub(&self, id: DiskId, address: &ShardAddress) -> Result<ShardHeader, GetError> {
         self.get(id, address).await.map(|shard| *shard.header())
     }
@@ -252,7 +255,7 @@ impl ShardStore for MemoryShards {
             .collect())
     }
 
-    async fn stat(&self) -> Result<Vec<DiskStat>, StatError> {
+    fn stat(&self) -> Vec<DiskStat> {
         let stat = |(id, disk): (&DiskId, &MemoryDisk)| {
             let state = disk.lock();
             let used_bytes = state.shards.values().map(|(header, _)| u64::from(header.payload_bytes)).sum();
@@ -272,7 +275,7 @@ impl ShardStore for MemoryShards {
                 shards: u64::try_from(state.shards.len()).expect("a count in memory fits"),
             }
         };
-        Ok(self.disks.iter().map(stat).collect())
+        self.disks.iter().map(stat).collect()
     }
 
     async fn erase(&self, id: DiskId, permit: &ErasePermit) -> Result<Erasure, EraseError> {

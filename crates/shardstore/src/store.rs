@@ -24,7 +24,11 @@ pub trait ShardStore: Send + Sync {
     /// # Errors
     /// [`GetError`]; never other bytes than those that were put.
     async fn get(&self, disk: DiskId, address: &ShardAddress) -> Result<VerifiedShard, GetError>;
+}
 
+/// What is asked only of disks that are at hand: each node keeps its own.
+#[async_trait]
+pub trait DiskKeeper: ShardStore {
     /// Reads a shard from the medium, whatever memory remembers of it, verifies it and leaves it where it is.
     ///
     /// # Errors
@@ -43,10 +47,7 @@ pub trait ShardStore: Send + Sync {
     ) -> Result<Vec<ListedShard>, ListError>;
 
     /// The disks and how they are.
-    ///
-    /// # Errors
-    /// [`StatError`] where they cannot be asked.
-    async fn stat(&self) -> Result<Vec<DiskStat>, StatError>;
+    fn stat(&self) -> Vec<DiskStat>;
 
     /// Erases what the permit names from one disk and remembers it, so that it can never be put again. Durable when
     /// `Ok`; may be repeated.
@@ -248,28 +249,6 @@ impl ListError {
             Self::DiskUnavailable { .. } => Reason::DiskUnavailable,
             Self::Unavailable { .. } => Reason::Overloaded,
         }
-    }
-
-    /// What the caller should do.
-    #[must_use]
-    pub const fn kind(&self) -> ErrorKind {
-        self.reason().kind()
-    }
-}
-
-/// Why the disks could not be asked how they are.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("could not reach the shard store: {why}")]
-pub struct StatError {
-    /// What happened.
-    pub why: String,
-}
-
-impl StatError {
-    /// The stable reason.
-    #[must_use]
-    pub const fn reason(&self) -> Reason {
-        Reason::Overloaded
     }
 
     /// What the caller should do.

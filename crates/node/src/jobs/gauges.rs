@@ -2,8 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use strongroom_shardstore::ShardStore;
-
 use crate::{metrics, node::Node};
 
 const PACE: Duration = Duration::from_secs(2);
@@ -11,10 +9,7 @@ const PACE: Duration = Duration::from_secs(2);
 pub(super) async fn run(node: Arc<Node>) {
     loop {
         metrics::raft(node.id, &node.metastore.metrics());
-        match node.local.stat().await {
-            Ok(disks) => disks.iter().for_each(metrics::disk),
-            Err(error) => tracing::error!(%error, "disks could not be looked at"),
-        }
+        node.local.stat().iter().for_each(metrics::disk);
         metrics::upkeep();
         tokio::time::sleep(PACE).await;
     }

@@ -17,7 +17,7 @@ pub(super) async fn run(node: Arc<Node>) {
     pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         pace.tick().await;
-        let own = node.ping().await;
+        let own = node.ping();
         note(&node, node.id, Some(own));
         join_all(node.directory.others(node.id).iter().map(|other| ask(&node, other))).await;
     }

@@ -72,7 +72,7 @@ impl MetaService for Meta {
     }
 
     async fn ping(&self, _: Request<PingRequest>) -> Result<Response<PingResponse>, Status> {
-        Ok(Response::new(self.0.ping().await))
+        Ok(Response::new(self.0.ping()))
     }
 
     async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinResponse>, Status> {
