@@ -19,7 +19,9 @@ demo: ## the whole story on this machine, told as it goes
 	cargo build $(CARGO_FLAGS) --package strongroom-cli
 	"$(CARGO_TARGET_DIR)/release/strongroom" demo
 
-test: bootstrap verify ## everything that a change must pass
+test: ## everything that a change must pass
+	@scripts/bootstrap.sh --test
+	$(MAKE) --no-print-directory verify
 	cargo test $(CARGO_FLAGS) --workspace
 
 # Cargo settles a library's features over the packages that it is asked to build. Without `strongroom-proto` beside

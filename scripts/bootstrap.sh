@@ -2,7 +2,8 @@
 # Installs what a bare Debian with only Rust lacks: a C and C++ compiler, make, clang and libclang (RocksDB's
 # bindings are generated with them). Says nothing and asks for nothing where all is there.
 #
-#   scripts/bootstrap.sh           for building and testing
+#   scripts/bootstrap.sh           for building
+#   scripts/bootstrap.sh --test    also Python with venv, for the test of a client in another language
 #   scripts/bootstrap.sh --demo    also tries to install ffmpeg, which makes the demo's footage; goes on without it
 set -euo pipefail
 
@@ -37,12 +38,13 @@ install() {
         as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
 }
 
-demo=no
+purpose=build
 case "${1:-}" in
     '') ;;
-    --demo) demo=yes ;;
+    --demo) purpose=demo ;;
+    --test) purpose=test ;;
     *)
-        say "usage: scripts/bootstrap.sh [--demo]"
+        say "usage: scripts/bootstrap.sh [--demo | --test]"
         exit 2
         ;;
 esac
@@ -51,6 +53,7 @@ missing=()
 if ! has cc || ! has c++ || ! has make; then missing+=(build-essential); fi
 if ! has clang; then missing+=(clang); fi
 if ! has_libclang; then missing+=(libclang-dev); fi
+if [ "$purpose" = test ] && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then missing+=(python3-venv); fi
 
 if [ "${#missing[@]}" -gt 0 ]; then
     say "installing ${missing[*]}"
@@ -66,7 +69,7 @@ if ! has cargo; then
     exit 1
 fi
 
-if [ "$demo" = yes ] && ! has ffmpeg; then
+if [ "$purpose" = demo ] && ! has ffmpeg; then
     say "installing ffmpeg for the demo's footage"
     install ffmpeg || say "could not install ffmpeg; the demo goes on without it"
 fi
