@@ -52,6 +52,16 @@ pub trait Applier: Send + Sync + 'static {
     /// A [`RowError`] stops the node: nothing of the entry is written.
     fn apply(&self, rows: &mut dyn Rows, at: EntryPosition, commands: &[Bytes]) -> Result<Vec<Vec<u8>>, RowError>;
 
+    /// Whether a command that node `from` sent may be written to the log. Asked of the leader alone, and only about
+    /// commands of other nodes; what it says is not part of the state. Says yes unless overridden.
+    ///
+    /// # Errors
+    /// Why not. A command that could not be applied must not get this far: it would stop every replica.
+    fn admit(&self, from: NodeId, command: &Bytes) -> Result<(), String> {
+        let _ = (from, command);
+        Ok(())
+    }
+
     /// Called once for each entry that changes the members. Does nothing unless overridden.
     ///
     /// # Errors

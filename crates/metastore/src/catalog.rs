@@ -56,6 +56,14 @@ impl Applier for MachineApplier {
     fn apply(&self, rows: &mut dyn Rows, _: EntryPosition, commands: &[Bytes]) -> Result<Vec<Vec<u8>>, RowError> {
         commands.iter().map(|command| Machine.apply_bytes(rows, command)).collect()
     }
+
+    fn admit(&self, from: NodeId, command: &Bytes) -> Result<(), String> {
+        let envelope: Envelope = minicbor::decode(command).map_err(|error| format!("it is no command: {error}"))?;
+        match envelope.actor {
+            Actor::Node(node) if node != from => Err(format!("it is in the name of {node}")),
+            Actor::Node(_) | Actor::Client(_) => Ok(()),
+        }
+    }
 }
 
 /// What a voter holds in memory.
@@ -526,4 +534,27 @@ fn not_ours(head: TreeHead, why: &str) -> Refusal {
 
 fn no_leader(why: String) -> Refusal {
     Refusal::new(Reason::NoLeader, "", why, "try again: a leader is elected while a majority of the voters is up")
+}
+
+#[cfg(test)]
+mod tests {
+    use strongroom_types::KeyHash;
+
+    use super::*;
+
+    fn admit(from: u64, actor: Actor) -> Result<(), String> {
+        let command = Command::PublishCheckpoint(Vec::new().into());
+        let wall = strongroom_types::UnixMillis(0);
+        let envelope = Envelope { command, actor, wall, seed: [0; 32], idempotency: None };
+        MachineApplier.admit(NodeId(from), &encode(&envelope).into())
+    }
+
+    #[test]
+    fn a_node_brings_its_own_commands_and_those_of_its_clients() {
+        assert_eq!(admit(2, Actor::Node(NodeId(2))), Ok(()));
+        assert_eq!(admit(2, Actor::Client(KeyHash::new([7; 32]))), Ok(()));
+        let refused = admit(2, Actor::Node(NodeId(1))).expect_err("in another's name");
+        assert!(refused.contains("n1"), "{refused}");
+        assert!(MachineApplier.admit(NodeId(2), &Bytes::from_static(b"nonsense")).is_err());
+    }
 }

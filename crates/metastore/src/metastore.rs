@@ -12,7 +12,7 @@ use futures::Stream;
 use openraft::{
     ChangeMembers, ServerState, Snapshot,
     error::{ChangeMembershipError, ClientWriteError, Fatal, InitializeError, RaftError},
-    raft::ClientWriteResponse,
+    raft::{AppendEntriesRequest, ClientWriteResponse},
 };
 use strongroom_proto::{
     peer::{
@@ -41,7 +41,7 @@ use crate::{
     log_store::LogStore,
     network::{Network, PeerChannels},
     proposer::{self, Committed, ProposeError, Proposer},
-    raft::{PeerNode, Raft, SnapshotData, TypeConfig},
+    raft::{PeerNode, Raft, SnapshotData, TypeConfig, Vote},
     reader::{ReadError, Reader},
     reception::{Parts, ReceiveError},
     state_machine::StateMachine,
@@ -116,6 +116,22 @@ pub enum HandleError {
         /// How many bytes.
         bytes: usize,
     },
+    /// The batch holds what its sender may not propose, or nobody could apply.
+    #[error("a command from {from} is not taken: {why}")]
+    NotAdmitted {
+        /// Who sent it.
+        from: NodeId,
+        /// What is wrong.
+        why: String,
+    },
+    /// A node speaks in another's name.
+    #[error("{from} is not {claimed}, in whose name it asks")]
+    NotTheSender {
+        /// Who called.
+        from: NodeId,
+        /// Whose vote the call carries.
+        claimed: NodeId,
+    },
     /// Nobody took the batch, or its fate is unknown.
     #[error(transparent)]
     Propose(#[from] ProposeError),
@@ -145,7 +161,9 @@ impl From<HandleError> for Status {
             HandleError::Propose(ProposeError::Unknown { .. }) => Self::unknown(message),
             HandleError::Encoding(_)
             | HandleError::BatchTooLarge { .. }
+            | HandleError::NotAdmitted { .. }
             | HandleError::Propose(ProposeError::TooLarge { .. }) => Self::invalid_argument(message),
+            HandleError::NotTheSender { .. } => Self::permission_denied(message),
             HandleError::Receive(_) => Self::data_loss(message),
             HandleError::Receiving | HandleError::Stopped(_) => Self::unavailable(message),
         }
@@ -578,9 +596,11 @@ impl Metastore {
     ///
     /// # Errors
     /// [`HandleError`], which turns into a status.
-    pub async fn handle_append(&self, request: AppendRequest) -> Result<AppendResponse, HandleError> {
+    pub async fn handle_append(&self, from: NodeId, request: AppendRequest) -> Result<AppendResponse, HandleError> {
         let row = encoding::from_bytes::<AppendRow>("an append", &request.request_cbor)?;
-        let answer = self.core().raft.append_entries(row.into()).await.map_err(has_stopped)?;
+        let request = AppendEntriesRequest::from(row);
+        speaks_for_itself(from, &request.vote)?;
+        let answer = self.core().raft.append_entries(request).await.map_err(has_stopped)?;
         Ok(AppendResponse { response_cbor: encoding::to_bytes(&AppendAnswerRow::from(answer)).into() })
     }
 
@@ -588,9 +608,11 @@ impl Metastore {
     ///
     /// # Errors
     /// [`HandleError`], which turns into a status.
-    pub async fn handle_vote(&self, request: VoteRequest) -> Result<VoteResponse, HandleError> {
+    pub async fn handle_vote(&self, from: NodeId, request: VoteRequest) -> Result<VoteResponse, HandleError> {
         let row = encoding::from_bytes::<VoteAskRow>("a vote", &request.request_cbor)?;
-        let answer = self.core().raft.vote(row.into()).await.map_err(has_stopped)?;
+        let request = openraft::raft::VoteRequest::from(row);
+        speaks_for_itself(from, &request.vote)?;
+        let answer = self.core().raft.vote(request).await.map_err(has_stopped)?;
         Ok(VoteResponse { response_cbor: encoding::to_bytes(&VoteAnswerRow::from(answer)).into() })
     }
 
@@ -598,7 +620,11 @@ impl Metastore {
     ///
     /// # Errors
     /// [`HandleError`], which turns into a status.
-    pub async fn handle_install_snapshot<S>(&self, parts: S) -> Result<InstallSnapshotResponse, HandleError>
+    pub async fn handle_install_snapshot<S>(
+        &self,
+        from: NodeId,
+        parts: S,
+    ) -> Result<InstallSnapshotResponse, HandleError>
     where
         S: Stream<Item = Result<InstallSnapshotRequest, Status>> + Send + Unpin,
     {
@@ -606,6 +632,7 @@ impl Metastore {
         let core = self.core();
         let mut parts = Parts::new(parts);
         let (vote, header) = parts.header().await?;
+        speaks_for_itself(from, &vote)?;
         let own_vote = core.raft.server_metrics().borrow().vote;
         if vote < own_vote {
             return Ok(snapshot_answer(own_vote));
@@ -625,11 +652,15 @@ impl Metastore {
     ///
     /// # Errors
     /// [`HandleError`], which turns into a status.
-    pub async fn handle_propose(&self, request: ProposeRequest) -> Result<ProposeResponse, HandleError> {
+    pub async fn handle_propose(&self, from: NodeId, request: ProposeRequest) -> Result<ProposeResponse, HandleError> {
         let commands = encoding::from_bytes::<OpaquesRow>("a batch", &request.batch_cbor)?.items;
         let bytes = commands.iter().map(|command| command.0.len()).sum::<usize>();
         if commands.len() > limits::BATCH_COMMANDS_MAX || bytes > limits::BATCH_BYTES_MAX {
             return Err(HandleError::BatchTooLarge { commands: commands.len(), bytes });
+        }
+        for command in &commands {
+            let admitted = self.core().state.admit(from, &command.0);
+            admitted.map_err(|why| HandleError::NotAdmitted { from, why })?;
         }
         let done = proposer::place_here(self.core(), commands).await?;
         let outcomes_cbor = encoding::to_bytes(&OpaquesRow { items: done.outcomes }).into();
@@ -654,6 +685,12 @@ impl Metastore {
     fn core(&self) -> &Arc<Core> {
         &self.inner.core
     }
+}
+
+/// Raft believes what the vote in a call says about its leader or candidate: it has to be the caller.
+fn speaks_for_itself(from: NodeId, vote: &Vote) -> Result<(), HandleError> {
+    let claimed = NodeId(vote.leader_id.node_id);
+    if from == claimed { Ok(()) } else { Err(HandleError::NotTheSender { from, claimed }) }
 }
 
 /// Where things are.

@@ -16,7 +16,7 @@ use std::{
 
 use bytes::Bytes;
 use openraft::{OptionalSend, RaftSnapshotBuilder, Snapshot, storage::RaftStateMachine};
-use strongroom_types::rows::Overlay;
+use strongroom_types::{NodeId, rows::Overlay};
 use tokio::sync::watch;
 
 use crate::{
@@ -69,6 +69,11 @@ impl StateMachine {
             snapshots,
         };
         Ok(Self { state: Arc::new(state) })
+    }
+
+    /// What the rules say to a command from another node.
+    pub(crate) fn admit(&self, from: NodeId, command: &Bytes) -> Result<(), String> {
+        self.state.applier.admit(from, command)
     }
 
     /// Brings the state up to the newest snapshot where it is behind it, and gives that snapshot's last entry.

@@ -2,11 +2,18 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use bytes::Bytes;
 use futures::future::join_all;
+use openraft::raft::{AppendEntriesRequest, VoteRequest};
+use strongroom_proto::peer;
 use strongroom_types::{NodeId, limits};
 
 use super::harness::{Cluster, DEADLINE, eventually, in_time, number, row};
-use crate::{ChangeError, ProposeError, RaftRole, ReadError};
+use crate::{
+    ChangeError, HandleError, ProposeError, RaftRole, ReadError,
+    encoding::{self, AppendRow, OpaquesRow, VoteAskRow},
+    raft::{Opaque, TypeConfig, Vote},
+};
 
 const N1: NodeId = NodeId(1);
 const N2: NodeId = NodeId(2);
@@ -192,6 +199,43 @@ async fn a_member_moves_to_another_address() {
     assert!(matches!(cluster.store(N1).move_member(N3, "127.0.0.1:3").await, Err(ChangeError::Refused(_))));
     let again = cluster.store(N1).initialize([(N1, cluster.address(N1))].into()).await;
     assert_eq!(again, Err(ChangeError::AlreadyInitialized));
+    cluster.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_speaks_for_itself_alone() {
+    let cluster = Cluster::of(3, |_| {}).await;
+    let leader = cluster.leader().await;
+    let [victim, liar] = others(leader)[..] else { unreachable!("two others") };
+    let before = cluster.store(victim).metrics();
+
+    // In a later term, a word of the leader would be followed at once.
+    let vote = Vote::new(before.term + 7, leader.0);
+    let ask = VoteRequest { vote, last_log_id: None };
+    let request_cbor = Bytes::from(encoding::to_bytes(&VoteAskRow::from(&ask)));
+    let refused = cluster.store(victim).handle_vote(liar, peer::VoteRequest { request_cbor }).await.unwrap_err();
+    assert!(matches!(refused, HandleError::NotTheSender { from, claimed } if (from, claimed) == (liar, leader)));
+
+    let vote = Vote::new_committed(before.term + 7, leader.0);
+    let append = AppendEntriesRequest::<TypeConfig> { vote, prev_log_id: None, entries: vec![], leader_commit: None };
+    let request_cbor = Bytes::from(encoding::to_bytes(&AppendRow::from(&append)));
+    let refused = cluster.store(victim).handle_append(liar, peer::AppendRequest { request_cbor }).await.unwrap_err();
+    assert!(matches!(refused, HandleError::NotTheSender { .. }), "{refused}");
+    assert_eq!(cluster.store(victim).metrics().term, before.term);
+    cluster.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_would_stop_every_replica_is_not_taken_from_another_node() {
+    let cluster = Cluster::of(3, |_| {}).await;
+    let leader = cluster.leader().await;
+    let liar = others(leader)[0];
+    let items = vec![Opaque(Bytes::from_static(b"add")), Opaque(Bytes::from_static(b"break"))];
+    let batch_cbor = Bytes::from(encoding::to_bytes(&OpaquesRow { items }));
+    let before = cluster.store(leader).metrics().last_log_index;
+    let refused = cluster.store(leader).handle_propose(liar, peer::ProposeRequest { batch_cbor }).await.unwrap_err();
+    assert!(matches!(refused, HandleError::NotAdmitted { from, .. } if from == liar), "{refused}");
+    assert_eq!(cluster.store(leader).metrics().last_log_index, before, "nothing of the batch is in the log");
     cluster.end().await;
 }
 

@@ -15,7 +15,7 @@ use strongroom_proto::{
     status,
 };
 use strongroom_topology::{self as topology, DiskRow, DiskState, NodeRow, NodeUpdate, Registration, read};
-use strongroom_types::{Reason, Refusal};
+use strongroom_types::{NodeId, Reason, Refusal};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::caller;
@@ -26,22 +26,26 @@ pub(super) struct Meta(pub(super) Arc<Node>);
 #[tonic::async_trait]
 impl MetaService for Meta {
     async fn append(&self, request: Request<AppendRequest>) -> Result<Response<AppendResponse>, Status> {
-        Ok(Response::new(self.0.metastore.handle_append(request.into_inner()).await?))
+        let leader = self.voter(&request)?;
+        Ok(Response::new(self.0.metastore.handle_append(leader, request.into_inner()).await?))
     }
 
     async fn vote(&self, request: Request<VoteRequest>) -> Result<Response<VoteResponse>, Status> {
-        Ok(Response::new(self.0.metastore.handle_vote(request.into_inner()).await?))
+        let candidate = self.voter(&request)?;
+        Ok(Response::new(self.0.metastore.handle_vote(candidate, request.into_inner()).await?))
     }
 
     async fn install_snapshot(
         &self,
         request: Request<Streaming<InstallSnapshotRequest>>,
     ) -> Result<Response<InstallSnapshotResponse>, Status> {
-        Ok(Response::new(self.0.metastore.handle_install_snapshot(request.into_inner()).await?))
+        let leader = self.voter(&request)?;
+        Ok(Response::new(self.0.metastore.handle_install_snapshot(leader, request.into_inner()).await?))
     }
 
     async fn propose(&self, request: Request<ProposeRequest>) -> Result<Response<ProposeResponse>, Status> {
-        Ok(Response::new(self.0.metastore.handle_propose(request.into_inner()).await?))
+        let from = caller(&request)?;
+        Ok(Response::new(self.0.metastore.handle_propose(from, request.into_inner()).await?))
     }
 
     async fn read_index(&self, request: Request<ReadIndexRequest>) -> Result<Response<ReadIndexResponse>, Status> {
@@ -92,6 +96,17 @@ impl MetaService for Meta {
 }
 
 impl Meta {
+    /// Only a voter can lead or stand for election, whatever a call says of itself.
+    fn voter<T>(&self, request: &Request<T>) -> Result<NodeId, Status> {
+        let node = caller(request)?;
+        if self.0.directory.node(node).is_some_and(|row| row.voter) {
+            return Ok(node);
+        }
+        let refusal = Refusal::new(Reason::RoleNotAllowed, "", format!("{node} is no voter and cannot lead"), "");
+        tracing::error!(error = %refusal, "a node asks for what only voters do: it may have been taken over");
+        Err(status::from_refusal(&refusal))
+    }
+
     /// Registers a node, or notes what changed about one. The leader makes it a member of the Raft group when it sees
     /// the row.
     async fn take_in(&self, registration: Registration) -> Result<JoinResponse, Refusal> {
