@@ -134,3 +134,27 @@ fn the_ledger_proves_itself(cluster: &Cluster, item: &Value) {
     let refusals = records.as_array().expect("records").iter().filter(|record| record["result"] != "done").count();
     assert!(refusals > 0, "refusals are records, too");
 }
+
+#[test]
+fn a_voter_that_lost_its_metadata_does_not_vote_as_if_it_had_never_voted() {
+    let shape = Shape { nodes: 3, scheme: "1+2", ..Shape::default() };
+    let cluster = Cluster::up(env!("CARGO_BIN_EXE_strongroom"), shape);
+    let _ = cluster.ingest_bytes("original.bin", &bytes(1000, 1));
+    let dir = cluster.dir();
+    cluster.on("stop", &["n3"]);
+    let (data, guard) = (cluster.file("nodes/n3/data"), cluster.file("nodes/n3/keys/guard.cbor"));
+    let (kept, kept_guard) = (cluster.path("data"), cluster.path("guard"));
+    fs::rename(&data, &kept).expect("moves");
+    fs::rename(&guard, &kept_guard).expect("moves");
+
+    let said = cluster.refused(1, &["dev", "start", "n3", "--dir", &dir]);
+    assert!(said.contains("n3 ended") && said.contains("cosigned"), "{said}");
+    let said = cluster.refused(1, &["dev", "start", "n3", "--dir", &dir]);
+    assert!(said.contains("cosigned"), "a second start is not believed either: {said}");
+
+    // What it had is what it needs.
+    fs::remove_dir_all(&data).expect("deletes");
+    fs::rename(&kept, &data).expect("moves");
+    fs::rename(&kept_guard, &guard).expect("moves");
+    cluster.on("start", &["n3"]);
+}

@@ -1,8 +1,12 @@
 //! One node's parts, as its handlers and jobs see them.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
-use strongroom_engine::{Catalog, Engine, Genesis, Shards, System};
+use bytes::Bytes;
+use strongroom_engine::{Catalog, Engine, Genesis, Shards, System, machine::CHECKPOINT};
 use strongroom_metastore::{Metastore, RaftRole, catalog::RaftCatalog};
 use strongroom_net::{
     channel::Channels,
@@ -12,7 +16,7 @@ use strongroom_net::{
 use strongroom_proto::peer::{PingDisk, PingResponse, meta_service_client::MetaServiceClient};
 use strongroom_shardstore::DiskState;
 use strongroom_topology::NodeRow;
-use strongroom_types::{NodeId, limits};
+use strongroom_types::{NodeId, limits, rows::RowError};
 use tonic::transport::Channel;
 
 use crate::{beats::Beats, directory::Directory, keys::ClockKey, measured::MeasuredShards};
@@ -34,6 +38,22 @@ pub(crate) struct Node {
     pub(crate) directory: Directory,
     pub(crate) beats: Beats,
     pub(crate) clock_key: ClockKey,
+    pub(crate) history: History,
+}
+
+/// Whether this node knows of everything that it has promised as a voter. An empty voter is a new one, or one that was
+/// wiped and would vote as if it had never voted: until it has asked the others, it takes no part.
+#[derive(Debug, Default)]
+pub(crate) struct History(AtomicBool);
+
+impl History {
+    pub(crate) fn is_known(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn becomes_known(&self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 impl Node {
@@ -78,6 +98,12 @@ impl Node {
         }
     }
 
+    /// The newest cosigned checkpoint that this node has; empty where there is none.
+    pub(crate) fn newest_checkpoint(&self) -> Result<Bytes, RowError> {
+        let row = CHECKPOINT.read(&*self.metastore.view().rows(), &())?;
+        Ok(row.map_or_else(Bytes::new, |row| Vec::from(row.note).into()))
+    }
+
     /// How this node is, as it tells others.
     pub(crate) fn ping(&self) -> PingResponse {
         let disks = self.local.stat();
@@ -86,20 +112,21 @@ impl Node {
         PingResponse {
             node_id: self.id.0,
             applied_index: self.metastore.metrics().last_applied,
-            reading_cbor: if votes { self.clock_key.read(self.id, &self.system).into() } else { bytes::Bytes::new() },
+            reading_cbor: if votes { self.clock_key.read(self.id, &self.system).into() } else { Bytes::new() },
             disks: disks
                 .iter()
                 .map(|stat| PingDisk {
-                    disk_id: bytes::Bytes::copy_from_slice(stat.disk.as_bytes()),
+                    disk_id: Bytes::copy_from_slice(stat.disk.as_bytes()),
                     state: state_name(&stat.state).to_owned(),
                     used_bytes: stat.used_bytes,
                     total_bytes: stat.total_bytes,
                     shards: stat.shards,
                 })
                 .collect(),
-            state_digest: bytes::Bytes::copy_from_slice(&digest),
+            state_digest: Bytes::copy_from_slice(&digest),
             digest_index,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            checkpoint: Bytes::new(),
         }
     }
 }

@@ -36,7 +36,7 @@ use crate::{
     keys::{ClockKey, read_secret},
     measured::MeasuredShards,
     metrics,
-    node::Node,
+    node::{History, Node},
     peer, refusals,
     refusals::Refusals,
 };
@@ -233,6 +233,7 @@ async fn open(config: &Config, time: TlsTime) -> anyhow::Result<Opened> {
         directory,
         beats: Beats::default(),
         clock_key,
+        history: History::default(),
     });
     node.directory.refresh(&*node.metastore.view().rows()).context("could not read the rows of nodes")?;
     node.connect_shards();

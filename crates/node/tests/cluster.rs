@@ -268,7 +268,7 @@ async fn refusals_become_records(cluster: &mut Cluster) {
 
 async fn turns_strangers_away(cluster: &mut Cluster) {
     let mut stranger = MetaServiceClient::new(cluster.stranger(0));
-    let refused = stranger.ping(PingRequest {}).await.expect_err("no row names its key");
+    let refused = stranger.ping(PingRequest::default()).await.expect_err("no row names its key");
     assert_eq!(refused.code(), Code::PermissionDenied);
 }
 

@@ -1,10 +1,15 @@
 //! The first minutes of a cluster: the first voter makes the group, and whoever leads proposes the genesis. Every step
 //! may be taken again after a crash without changing anything.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use strongroom_custody::{Actor, tables::CLUSTER};
 use strongroom_engine::Catalog;
+use strongroom_ledger::{Policy, VerifierKey};
 use strongroom_metastore::{ChangeError, FatalHook};
 use strongroom_proto::peer::PingRequest;
 use strongroom_topology::read;
@@ -20,6 +25,10 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(5);
 const ASK_DEADLINE: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(node: Arc<Node>, on_fatal: FatalHook) {
+    if is_voter(&node) && is_pristine(&node) && !is_new(&node, &on_fatal).await {
+        return;
+    }
+    node.history.becomes_known();
     if is_first_voter(&node) && is_pristine(&node) {
         initialize(&node, &on_fatal).await;
     }
@@ -32,6 +41,49 @@ pub(super) async fn run(node: Arc<Node>, on_fatal: FatalHook) {
         }
         tokio::time::sleep(PACE).await;
     }
+}
+
+fn is_voter(node: &Node) -> bool {
+    node.genesis.voters.contains(&node.id)
+}
+
+/// Asks the other voters for their newest checkpoints until enough have answered that one that was published cannot
+/// have been missed. A checkpoint with this voter's cosignature says that it had metadata, and lost it.
+async fn is_new(node: &Node, on_fatal: &FatalHook) -> bool {
+    let voters = &node.genesis.voters;
+    // A published checkpoint is on a majority, this voter perhaps among them.
+    let enough = (voters.len() - voters.len() / 2).min(voters.len() - 1);
+    let mut answered = BTreeSet::new();
+    while answered.len() < enough {
+        for voter in node.directory.others(node.id).iter().filter(|other| other.voter) {
+            let Some(mut client) = node.meta_client(voter) else { continue };
+            let ask = client.ping(PingRequest { with_checkpoint: true });
+            let Ok(Ok(answer)) = tokio::time::timeout(ASK_DEADLINE, ask).await else { continue };
+            if is_cosigned_by(node, &answer.get_ref().checkpoint) {
+                on_fatal(&format!(
+                    "{} is empty, but {} has a checkpoint that it cosigned: its metadata and its guard were lost, and \
+                     it must not vote as if it had never voted; let it rejoin under a new id",
+                    node.id, voter.id
+                ));
+                return false;
+            }
+            answered.insert(voter.id);
+        }
+        if answered.len() < enough {
+            tokio::time::sleep(PACE).await;
+        }
+    }
+    true
+}
+
+fn is_cosigned_by(node: &Node, checkpoint: &[u8]) -> bool {
+    let Some(own) = node.directory.node(node.id) else { return false };
+    let own = own.cosigner_vkey.parse::<VerifierKey>().ok();
+    let policy = Policy::parse_canonical(&node.genesis.create.cluster.policy).ok();
+    let (Some(own), Some(policy)) = (own, policy) else { return false };
+    // What does not verify is no evidence: nobody can keep a voter from starting by words alone.
+    let verified = policy.verify(checkpoint).ok();
+    verified.is_some_and(|verified| verified.cosigned_by().iter().any(|cosigner| cosigner.name == *own.name()))
 }
 
 fn is_first_voter(node: &Node) -> bool {
@@ -64,7 +116,7 @@ async fn initialize(node: &Node, on_fatal: &FatalHook) {
 async fn voter_with_state(node: &Node) -> Option<NodeId> {
     for voter in node.directory.others(node.id).iter().filter(|other| other.voter) {
         let Some(mut client) = node.meta_client(voter) else { continue };
-        if let Ok(Ok(answer)) = tokio::time::timeout(ASK_DEADLINE, client.ping(PingRequest {})).await
+        if let Ok(Ok(answer)) = tokio::time::timeout(ASK_DEADLINE, client.ping(PingRequest::default())).await
             && answer.get_ref().applied_index > 0
         {
             return Some(voter.id);

@@ -25,7 +25,7 @@ pub(super) async fn run(node: Arc<Node>) {
 
 async fn ask(node: &Node, other: &NodeRow) {
     let Some(mut client) = node.meta_client(other) else { return };
-    let answer = match tokio::time::timeout(DEADLINE, client.ping(PingRequest {})).await {
+    let answer = match tokio::time::timeout(DEADLINE, client.ping(PingRequest::default())).await {
         Ok(Ok(answer)) => Some(answer.into_inner()),
         Ok(Err(status)) => {
             tracing::debug!(peer_id = %other.id, error = status.message(), "ping failed");

@@ -19,7 +19,7 @@ use strongroom_types::{NodeId, Reason, Refusal};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::caller;
-use crate::node::Node;
+use crate::{edge::fault, node::Node};
 
 pub(super) struct Meta(pub(super) Arc<Node>);
 
@@ -75,8 +75,12 @@ impl MetaService for Meta {
         respond(self.0.catalog.handle_cosign(request.get_ref()).await)
     }
 
-    async fn ping(&self, _: Request<PingRequest>) -> Result<Response<PingResponse>, Status> {
-        Ok(Response::new(self.0.ping()))
+    async fn ping(&self, request: Request<PingRequest>) -> Result<Response<PingResponse>, Status> {
+        let mut answer = self.0.ping();
+        if request.get_ref().with_checkpoint {
+            answer.checkpoint = self.0.newest_checkpoint().map_err(|error| fault(&error))?;
+        }
+        Ok(Response::new(answer))
     }
 
     async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinResponse>, Status> {
@@ -99,6 +103,9 @@ impl Meta {
     /// Only a voter can lead or stand for election, whatever a call says of itself.
     fn voter<T>(&self, request: &Request<T>) -> Result<NodeId, Status> {
         let node = caller(request)?;
+        if !self.0.history.is_known() {
+            return Err(Status::unavailable(format!("{} does not know yet whether it has voted before", self.0.id)));
+        }
         if self.0.directory.node(node).is_some_and(|row| row.voter) {
             return Ok(node);
         }
