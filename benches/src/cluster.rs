@@ -4,6 +4,7 @@
 //! of the nodes is what the kernel counted for their processes between the client's start and its end: heartbeats and
 //! everything else that a node does meanwhile are in it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -131,14 +132,14 @@ impl Bench {
             .args(words)
             .output()
             .context("could not start a client")?;
-        let nodes_cpu = self.nodes_cpu()? - before;
+        let nodes_cpu = since(&before, &self.nodes_cpu()?);
         ensure!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
         let took = serde_json::from_slice(&output.stdout).context("could not understand the client")?;
         Ok(Run { name, took, nodes_cpu })
     }
 
-    fn nodes_cpu(&self) -> Result<Duration> {
-        self.processes()?.into_iter().map(sys::cpu_of).sum()
+    fn nodes_cpu(&self) -> Result<BTreeMap<u32, Duration>> {
+        self.processes()?.into_iter().map(|pid| Ok((pid, sys::cpu_of(pid)?))).collect()
     }
 
     fn resident_max(&self) -> Result<f64> {
@@ -161,13 +162,12 @@ impl Bench {
         Ok(processes)
     }
 
-    /// Two nodes that neither lead nor serve the client first.
+    /// Two nodes that do not vote: metadata goes on, and what is read costs only what the lost shards cost.
     fn lose_two_nodes(&self) -> Result<()> {
         let status = self.cluster.status();
         let nodes = status["nodes"].as_array().context("the status lists nodes")?;
-        let followers = nodes.iter().filter(|node| node["raft_role"] != "leader");
-        let names = followers.filter_map(|node| node["name"].as_str()).filter(|name| *name != "n1");
-        let lost: Vec<&str> = names.take(2).collect();
+        let learners = nodes.iter().rev().filter(|node| node["raft_role"] == "learner");
+        let lost: Vec<&str> = learners.filter_map(|node| node["name"].as_str()).take(2).collect();
         ensure!(lost.len() == 2, "no two nodes to lose in {status:#}");
         say(&format!("e2e: {} are killed", lost.join(" and ")));
         self.cluster.on("kill", &lost);
@@ -175,6 +175,24 @@ impl Bench {
     }
 }
 
+/// What the processes that are still there have used. One that was killed may be shown for a moment longer.
+fn since(before: &BTreeMap<u32, Duration>, after: &BTreeMap<u32, Duration>) -> Duration {
+    after.iter().filter_map(|(pid, cpu)| cpu.checked_sub(*before.get(pid)?)).sum()
+}
+
 fn path(path: &Path) -> Result<&str> {
     path.to_str().context("paths here are UTF-8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_ended_meanwhile_is_not_counted() {
+        let at = |pairs: [(u32, u64); 2]| pairs.map(|(pid, seconds)| (pid, Duration::from_secs(seconds))).into();
+        let after = [(1, Duration::from_secs(8))].into();
+        assert_eq!(since(&at([(1, 5), (2, 9)]), &after), Duration::from_secs(3));
+        assert_eq!(since(&at([(1, 5), (2, 9)]), &at([(1, 5), (2, 10)])), Duration::from_secs(1));
+    }
 }
