@@ -272,14 +272,15 @@ impl Engine {
         sought.decode(&good).await.map_err(|error| self.unreadable(sought, good.len(), &error))
     }
 
-    /// Data slots first, since they need no decoding; this node's own before others; those that do not answer last.
+    /// This node's own slot first, even a parity slot: calculating a shard costs a tenth of what fetching one does. Then
+    /// data slots, since they need no decoding; those that do not answer last.
     fn by_preference(&self, sought: &Sought) -> Vec<ShardIndex> {
         let now = self.system.clock.boottime_ms();
         let data = sought.volume.scheme.data();
         let mut slots: Vec<_> = (0_u8..).zip(&sought.volume.slots).collect();
         slots.sort_by_key(|(index, slot)| {
             let absent = sought.run.absent.iter().any(|absent| absent.chunk == sought.index && absent.slot.0 == *index);
-            (absent, !self.health.is_up(slot.node, now), usize::from(*index) >= data, slot.node != self.node, *index)
+            (absent, !self.health.is_up(slot.node, now), slot.node != self.node, usize::from(*index) >= data, *index)
         });
         slots.into_iter().map(|(index, _)| ShardIndex(index)).collect()
     }
