@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR
 CARGO_FLAGS := --release --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test crate build lint doc fmt tidy verify fix bootstrap
+.PHONY: help demo test crate build bench lint doc fmt tidy verify fix bootstrap
 
 help: ## this menu
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -31,6 +31,9 @@ crate: ## the tests of one crate: make crate NAME=engine
 
 build: bootstrap ## the binary, in $CARGO_TARGET_DIR/release/strongroom
 	cargo build $(CARGO_FLAGS) --package strongroom-cli
+
+bench: build ## what the path costs, stage by stage and end to end: make bench ARGS=--quick
+	cargo run $(CARGO_FLAGS) --quiet --package strongroom-benches -- $(ARGS)
 
 verify: ## format, lints, documentation and tidiness; writes nothing to the checkout
 	cargo fmt --all --check

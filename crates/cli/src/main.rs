@@ -7,6 +7,7 @@ mod commands;
 mod failure;
 mod lang;
 mod local;
+mod memory;
 mod output;
 mod parse;
 mod receipts;
@@ -22,9 +23,6 @@ use clap::Parser;
 use commands::Command;
 use session::Globals;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Keeps law-enforcement footage as evidence: sealed, retained, handed out only with approval, provable to outsiders.
 #[derive(Debug, Parser)]
 #[command(name = "strongroom", version, arg_required_else_help = true, propagate_version = true)]
@@ -37,6 +35,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     abort_on_panic();
+    memory::keep_freed();
     // A usage error ends here with exit code 2, help and version with 0.
     let Arguments { globals, command } = Arguments::parse();
     match command.run(&globals) {

@@ -15,7 +15,7 @@ enum Floor {
 }
 
 /// The table of ARCHITECTURE.md.
-const FLOORS: [(&str, Floor); 18] = [
+const FLOORS: [(&str, Floor); 19] = [
     ("strongroom-types", Floor::At(0)),
     ("strongroom-proto", Floor::At(1)),
     ("strongroom-codec", Floor::At(1)),
@@ -33,6 +33,7 @@ const FLOORS: [(&str, Floor); 18] = [
     ("strongroom-node", Floor::At(5)),
     ("strongroom-cli", Floor::At(6)),
     ("strongroom-testkit", Floor::Side),
+    ("strongroom-benches", Floor::Side),
     ("xtask", Floor::Side),
 ];
 

@@ -1,0 +1,110 @@
+//! What the path costs: each stage alone, then all of it over a cluster of real processes, in one run on one machine.
+//!
+//! `make bench`, or `cargo run --release -p strongroom-benches -- [--quick] [--only stages|e2e] [--binary FILE]`. The
+//! table goes to stdout, talk to stderr; `bench/summary.json` and `bench/cpu.svg` go to the target folder.
+//! `docs/performance.md` says how the figures are defined.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its terminal")]
+
+mod client;
+mod cluster;
+mod report;
+mod stages;
+mod sums;
+mod sys;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand, ValueEnum};
+use strongroom_types::ErasureScheme;
+use tokio::runtime::{Builder, Runtime};
+
+/// As in the product.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Measures the stages and the whole path of Strongroom.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Less of everything: to see that it runs, not to compare
+    #[arg(long)]
+    quick: bool,
+    /// One half only
+    #[arg(long)]
+    only: Option<Half>,
+    /// The binary under test, in place of the one beside this one
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+    #[command(subcommand)]
+    role: Option<Role>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Half {
+    Stages,
+    E2e,
+}
+
+/// What this program does as a process of its own, so that a client's CPU time is apart from the bench's.
+#[derive(Debug, Subcommand)]
+enum Role {
+    #[command(hide = true)]
+    Client(client::Job),
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scale {
+    Full,
+    Quick,
+}
+
+impl Scale {
+    fn pick<T>(self, full: T, quick: T) -> T {
+        match self {
+            Self::Full => full,
+            Self::Quick => quick,
+        }
+    }
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    match arguments.role {
+        Some(Role::Client(job)) => client::run(job),
+        None => measure(&arguments),
+    }
+}
+
+fn measure(arguments: &Arguments) -> Result<()> {
+    let scale = if arguments.quick { Scale::Quick } else { Scale::Full };
+    let own = std::env::current_exe().context("could not find this program")?;
+    let beside = own.parent().context("a program lies in a folder")?;
+    let stages = match arguments.only {
+        Some(Half::E2e) => None,
+        Some(Half::Stages) | None => Some(stages::measure(scale)?),
+    };
+    let whole = match arguments.only {
+        Some(Half::Stages) => None,
+        Some(Half::E2e) | None => {
+            let binary = arguments.binary.clone().unwrap_or_else(|| beside.join("strongroom"));
+            Some(cluster::measure(&binary, scale)?)
+        }
+    };
+    let folder = beside.parent().unwrap_or_else(|| Path::new(".")).join("bench");
+    report::write(&folder, stages.as_ref(), whole.as_ref())
+}
+
+fn say(text: &str) {
+    eprintln!("bench: {text}");
+}
+
+/// The scheme that everything is measured with.
+fn scheme() -> ErasureScheme {
+    ErasureScheme::new(4, 2).expect("4+2 is a scheme")
+}
+
+/// One worker costs less than two on machines with few cores.
+fn one_worker() -> Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build().context("could not start a runtime")
+}
