@@ -2,8 +2,14 @@
 //! goes through its command line, real processes, TLS and disks.
 
 pub mod cluster;
+pub mod powercut;
+pub mod shim;
 
 mod data;
+mod random;
 
 pub use cluster::{Cluster, Shape};
 pub use data::bytes;
+pub use powercut::Loss;
+pub use random::Random;
+pub use shim::Shim;
