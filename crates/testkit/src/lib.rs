@@ -3,9 +3,11 @@
 
 pub mod cluster;
 pub mod powercut;
+pub mod rounds;
 pub mod shim;
 
 mod data;
+mod history;
 mod random;
 
 pub use cluster::{Cluster, Shape};
