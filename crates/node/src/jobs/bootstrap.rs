@@ -20,8 +20,12 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(5);
 const ASK_DEADLINE: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(node: Arc<Node>, on_fatal: FatalHook) {
-    if is_first_voter(&node) && is_pristine(&node) {
-        initialize(&node, &on_fatal).await;
+    if is_first_voter(&node) {
+        match node.metastore.is_initialized().await {
+            Ok(true) => {}
+            Ok(false) => initialize(&node, &on_fatal).await,
+            Err(error) => return on_fatal(&format!("could not ask whether there is a cluster: {error}")),
+        }
     }
     loop {
         match is_created(&node) {
@@ -36,10 +40,6 @@ pub(super) async fn run(node: Arc<Node>, on_fatal: FatalHook) {
 
 fn is_first_voter(node: &Node) -> bool {
     node.genesis.voters.iter().min() == Some(&node.id)
-}
-
-fn is_pristine(node: &Node) -> bool {
-    node.metastore.metrics().members.voters.is_empty()
 }
 
 /// Only this node makes the group, so if another voter has state, this one had it too and lost it: it must not vote
