@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR
 CARGO_FLAGS := --release --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test crate build bench lint doc fmt tidy verify fix bootstrap
+.PHONY: help demo test crate faults build bench lint doc fmt tidy verify fix bootstrap
 
 help: ## this menu
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -28,6 +28,12 @@ test: ## everything that a change must pass
 # them, some crates would see other features below RocksDB's build script and compile RocksDB once more.
 crate: ## the tests of one crate: make crate NAME=engine
 	cargo test $(CARGO_FLAGS) --package strongroom-$(NAME) --package strongroom-proto
+
+ROUNDS ?= 20
+SEED ?= 1
+faults: build ## kills and power cuts under load, docs/fault-rounds.md: make faults ROUNDS=100 SEED=7
+	cargo build $(CARGO_FLAGS) --package strongroom-testkit --package strongroom-proto
+	"$(CARGO_TARGET_DIR)/release/fault-rounds" "$(CARGO_TARGET_DIR)/release/strongroom" --seed $(SEED) --rounds $(ROUNDS)
 
 build: bootstrap ## the binary, in $CARGO_TARGET_DIR/release/strongroom
 	cargo build $(CARGO_FLAGS) --package strongroom-cli

@@ -339,6 +339,14 @@ impl Metastore {
         }
     }
 
+    /// Whether this node has ever seen a cluster. Raft itself is asked: its metrics say nothing yet right after a start.
+    ///
+    /// # Errors
+    /// [`ChangeError::Unknown`] where Raft has stopped.
+    pub async fn is_initialized(&self) -> Result<bool, ChangeError> {
+        self.core().raft.is_initialized().await.map_err(|fatal| ChangeError::Unknown(fatal.to_string()))
+    }
+
     /// Takes a node in without a vote. It catches up by log or snapshot; a known node keeps its address.
     ///
     /// # Errors

@@ -329,8 +329,6 @@ pub(crate) fn expected_marker(config: &Config, genesis: &Genesis) -> ExpectedMar
 }
 
 async fn open_metastore(config: &Config, channels: Arc<RaftChannels>) -> anyhow::Result<Arc<Metastore>> {
-    std::fs::create_dir_all(&config.meta_dir)
-        .with_context(|| format!("could not create {}", config.meta_dir.display()))?;
     let mut settings = MetastoreConfig::new(&config.meta_dir, config.node, &config.keys.guard);
     settings.timing = config.raft;
     settings.snapshot_after = config.snapshot_after;

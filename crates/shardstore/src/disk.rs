@@ -230,7 +230,7 @@ impl Disk {
         self.read(address, Source::Any).await
     }
 
-    /// See [`crate::ShardStore::scrub`].
+    /// See [`crate::DiskKeeper::scrub`].
     ///
     /// # Errors
     /// As there.
@@ -238,7 +238,7 @@ impl Disk {
         self.read(address, Source::Medium).await.map(|shard| *shard.header())
     }
 
-    /// See [`crate::ShardStore::list`].
+    /// See [`crate::DiskKeeper::list`].
     ///
     /// # Errors
     /// As there.
@@ -249,7 +249,7 @@ impl Disk {
             .unwrap_or_else(|why| Err(ListError::Unavailable { why }))
     }
 
-    /// See [`crate::ShardStore::erase`].
+    /// See [`crate::DiskKeeper::erase`].
     ///
     /// # Errors
     /// As there.

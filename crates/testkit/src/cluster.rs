@@ -33,6 +33,7 @@ pub struct Cluster {
     shape: Shape,
     folder: tempfile::TempDir,
     environment: Vec<(OsString, OsString)>,
+    kept: bool,
 }
 
 impl Cluster {
@@ -52,14 +53,29 @@ impl Cluster {
         shape: Shape,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Self {
-        let cluster = Self {
-            binary: binary.into(),
-            shape,
-            folder: tempfile::tempdir().expect("a folder"),
-            environment: environment.into_iter().collect(),
-        };
+        let environment = environment.into_iter().collect();
+        Self::up_in(tempfile::tempdir().expect("a folder"), binary, shape, environment)
+    }
+
+    /// As [`Cluster::up_with`], in a folder that is there already; the cluster's own is `cluster` below it.
+    #[must_use]
+    pub fn up_in(
+        folder: tempfile::TempDir,
+        binary: impl Into<PathBuf>,
+        shape: Shape,
+        environment: Vec<(OsString, OsString)>,
+    ) -> Self {
+        let cluster = Self { binary: binary.into(), shape, folder, environment, kept: false };
         cluster.bring_up();
         cluster
+    }
+
+    /// Ends the nodes, and leaves the folder to whoever looks for what went wrong in it.
+    pub fn keep(&mut self) -> PathBuf {
+        self.kept = true;
+        self.folder.disable_cleanup(true);
+        self.done(&["dev", "down", "--dir", &self.dir()]);
+        self.folder.path().to_owned()
     }
 
     /// Starts every node that does not run and waits until all is in service.
@@ -194,6 +210,9 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
         let output = self.run(&["dev", "down", "--delete", "--dir", &self.dir()]);
         if std::thread::panicking() {
             return;

@@ -2,8 +2,16 @@
 //! goes through its command line, real processes, TLS and disks.
 
 pub mod cluster;
+pub mod powercut;
+pub mod rounds;
+pub mod shim;
 
 mod data;
+mod history;
+mod random;
 
 pub use cluster::{Cluster, Shape};
 pub use data::bytes;
+pub use powercut::Loss;
+pub use random::Random;
+pub use shim::Shim;

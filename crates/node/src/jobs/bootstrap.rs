@@ -25,11 +25,15 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(5);
 const ASK_DEADLINE: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(node: Arc<Node>, on_fatal: FatalHook) {
-    if is_voter(&node) && is_pristine(&node) && !is_new(&node, &on_fatal).await {
+    let is_pristine = match node.metastore.is_initialized().await {
+        Ok(is_initialized) => !is_initialized,
+        Err(error) => return on_fatal(&format!("could not ask whether there is a cluster: {error}")),
+    };
+    if is_voter(&node) && is_pristine && !is_new(&node, &on_fatal).await {
         return;
     }
     node.history.becomes_known();
-    if is_first_voter(&node) && is_pristine(&node) {
+    if is_first_voter(&node) && is_pristine {
         initialize(&node, &on_fatal).await;
     }
     loop {
@@ -88,10 +92,6 @@ fn is_cosigned_by(node: &Node, checkpoint: &[u8]) -> bool {
 
 fn is_first_voter(node: &Node) -> bool {
     node.genesis.voters.iter().min() == Some(&node.id)
-}
-
-fn is_pristine(node: &Node) -> bool {
-    node.metastore.metrics().members.voters.is_empty()
 }
 
 /// Only this node makes the group, so if another voter has state, this one had it too and lost it: it must not vote
