@@ -19,37 +19,43 @@ use strongroom_types::{Reason, Refusal};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::caller;
-use crate::node::Node;
+use crate::{
+    node::Node,
+    refusals::{PeerFault, Refusals},
+};
 
-pub(super) struct Meta(pub(super) Arc<Node>);
+pub(super) struct Meta {
+    pub(super) node: Arc<Node>,
+    pub(super) refusals: Arc<Refusals>,
+}
 
 #[tonic::async_trait]
 impl MetaService for Meta {
     async fn append(&self, request: Request<AppendRequest>) -> Result<Response<AppendResponse>, Status> {
-        Ok(Response::new(self.0.metastore.handle_append(request.into_inner()).await?))
+        Ok(Response::new(self.node.metastore.handle_append(request.into_inner()).await?))
     }
 
     async fn vote(&self, request: Request<VoteRequest>) -> Result<Response<VoteResponse>, Status> {
-        Ok(Response::new(self.0.metastore.handle_vote(request.into_inner()).await?))
+        Ok(Response::new(self.node.metastore.handle_vote(request.into_inner()).await?))
     }
 
     async fn install_snapshot(
         &self,
         request: Request<Streaming<InstallSnapshotRequest>>,
     ) -> Result<Response<InstallSnapshotResponse>, Status> {
-        Ok(Response::new(self.0.metastore.handle_install_snapshot(request.into_inner()).await?))
+        Ok(Response::new(self.node.metastore.handle_install_snapshot(request.into_inner()).await?))
     }
 
     async fn propose(&self, request: Request<ProposeRequest>) -> Result<Response<ProposeResponse>, Status> {
-        Ok(Response::new(self.0.metastore.handle_propose(request.into_inner()).await?))
+        Ok(Response::new(self.node.metastore.handle_propose(request.into_inner()).await?))
     }
 
     async fn read_index(&self, request: Request<ReadIndexRequest>) -> Result<Response<ReadIndexResponse>, Status> {
-        Ok(Response::new(self.0.metastore.handle_read_index(request.into_inner()).await?))
+        Ok(Response::new(self.node.metastore.handle_read_index(request.into_inner()).await?))
     }
 
     async fn new_item_key(&self, request: Request<NewItemKeyRequest>) -> Result<Response<NewItemKeyResponse>, Status> {
-        respond(self.0.catalog.handle_new_item_key(request.get_ref()))
+        respond(self.node.catalog.handle_new_item_key(request.get_ref()))
     }
 
     async fn unwrap_upload_key(
@@ -57,29 +63,30 @@ impl MetaService for Meta {
         request: Request<UnwrapUploadKeyRequest>,
     ) -> Result<Response<UnwrapUploadKeyResponse>, Status> {
         let node = caller(&request)?;
-        respond(self.0.catalog.handle_unwrap_upload_key(node, request.get_ref()).await)
+        respond(self.node.catalog.handle_unwrap_upload_key(node, request.get_ref()).await)
     }
 
     async fn unwrap_session_key(
         &self,
         request: Request<UnwrapSessionKeyRequest>,
     ) -> Result<Response<UnwrapSessionKeyResponse>, Status> {
-        respond(self.0.catalog.handle_unwrap_session_key(request.get_ref()).await)
+        respond(self.node.catalog.handle_unwrap_session_key(request.get_ref()).await)
     }
 
     async fn cosign(&self, request: Request<CosignRequest>) -> Result<Response<CosignResponse>, Status> {
-        respond(self.0.catalog.handle_cosign(request.get_ref()).await)
+        respond(self.node.catalog.handle_cosign(request.get_ref()).await)
     }
 
     async fn ping(&self, _: Request<PingRequest>) -> Result<Response<PingResponse>, Status> {
-        Ok(Response::new(self.0.ping().await))
+        Ok(Response::new(self.node.ping().await))
     }
 
     async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinResponse>, Status> {
-        let key = identity_of(&request)?.key;
+        let identity = identity_of(&request)?;
         let registration: Registration = minicbor::decode(&request.get_ref().node_row_cbor)
             .map_err(|error| status::from_refusal(&Refusal::invalid(format!("node_row_cbor: {error}"))))?;
-        if registration.peer_key != key {
+        if registration.peer_key != identity.key {
+            self.refusals.peer(identity.address.ip(), PeerFault::JoinsAsAnother);
             return Err(status::from_refusal(&Refusal::new(
                 Reason::RoleNotAllowed,
                 "",
@@ -96,7 +103,7 @@ impl Meta {
     /// the row.
     async fn take_in(&self, registration: Registration) -> Result<JoinResponse, Refusal> {
         let known = {
-            let rows = self.0.catalog.read().await?;
+            let rows = self.node.catalog.read().await?;
             read::node(&*rows, registration.id).map_err(|error| strongroom_engine::catalog::broken(&error))?
         };
         let command = match known {
@@ -106,8 +113,8 @@ impl Meta {
             // Another key under a known id is refused by the topology.
             Some(_) | None => topology::Command::RegisterNode(registration),
         };
-        self.0.catalog.submit(Actor::Node(self.0.id), command.into(), None).await?;
-        Ok(JoinResponse { log_index: self.0.metastore.metrics().last_applied })
+        self.node.catalog.submit(Actor::Node(self.node.id), command.into(), None).await?;
+        Ok(JoinResponse { log_index: self.node.metastore.metrics().last_applied })
     }
 }
 
