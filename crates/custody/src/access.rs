@@ -49,16 +49,8 @@ pub fn authorize(rows: &(impl Rows + ?Sized), key: &KeyHash, act: Act) -> Result
 /// # Errors
 /// [`Stop`] with `UNKNOWN_PRINCIPAL` or `PRINCIPAL_REVOKED`.
 pub fn identify(rows: &(impl Rows + ?Sized), key: &KeyHash) -> Result<PrincipalRow, Stop> {
-    let unknown = || {
-        Refusal::new(
-            Reason::UnknownPrincipal,
-            "R-001-15",
-            format!("no principal is registered for key {}", key.short()),
-            "the security officer can register this certificate: `strongroom principal register`",
-        )
-    };
-    let id = PRINCIPALS_BY_KEY.read(rows, key)?.ok_or_else(unknown)?;
-    let principal = PRINCIPALS.read(rows, &id)?.ok_or_else(unknown)?;
+    let id = PRINCIPALS_BY_KEY.read(rows, key)?.ok_or_else(|| unknown(key))?;
+    let principal = PRINCIPALS.read(rows, &id)?.ok_or_else(|| unknown(key))?;
     if principal.key != *key {
         return Err(replaced(&id, key).into());
     }
@@ -72,6 +64,17 @@ pub fn identify(rows: &(impl Rows + ?Sized), key: &KeyHash) -> Result<PrincipalR
         )
         .into()),
     }
+}
+
+/// `UNKNOWN_PRINCIPAL`, for a key that was never registered.
+#[must_use]
+pub fn unknown(key: &KeyHash) -> Refusal {
+    Refusal::new(
+        Reason::UnknownPrincipal,
+        "R-001-15",
+        format!("no principal is registered for key {}", key.short()),
+        "the security officer can register this certificate: `strongroom principal register`",
+    )
 }
 
 fn replaced(id: &PrincipalId, key: &KeyHash) -> Refusal {

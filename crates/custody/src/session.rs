@@ -15,7 +15,7 @@ use crate::{
     item::{refuse_quarantined, sealed},
     profile::RequestAct,
     request::{self, RequestRow, RequestState},
-    tables::{PrincipalRow, SESSIONS},
+    tables::{PRINCIPALS, PrincipalRow, SESSIONS},
     upload::newest_profile,
 };
 
@@ -114,7 +114,7 @@ pub fn check_read(
 /// [`Stop`] with `NOT_FOUND`, `GRANT_ENDED` or `OUTSIDE_GRANT`.
 pub fn check_session(rows: &(impl Rows + ?Sized), session: SessionId, item: ItemId) -> Result<SessionRow, Stop> {
     let row = read(rows, session)?;
-    let reader = crate::tables::PRINCIPALS
+    let reader = PRINCIPALS
         .read(rows, &row.principal)?
         .ok_or_else(|| Refusal::not_found(format!("principal {}", row.principal)))?;
     access::authorize(rows, &reader.key, Act::SessionRead)?;
@@ -134,6 +134,7 @@ fn begin_granted(
     let rule = request::rule_of(decision.rows, &row.profile, row.version, row.act)?;
     check_act(&row, only)?;
     let until = granted_until(&row, &rule, decision.wall)?;
+    check_requester(decision.rows, &row)?;
     if !reader.roles.iter().any(|role| rule.executors.contains(role)) {
         let what = format!("carry out request {request}");
         return Err(role_refused(reader, &what, &rule.executors, &rule.source.rule).into());
@@ -288,11 +289,28 @@ fn refuse_foreign(row: &SessionRow, id: SessionId, reader: &PrincipalId) -> Resu
 
 fn check_running(rows: &(impl Rows + ?Sized), id: SessionId, row: &SessionRow) -> Result<(), Stop> {
     let now = clock::read(rows)?.wall;
-    if row.ended.is_none() && now < row.ends_at {
-        return Ok(());
+    if row.ended.is_some() || now >= row.ends_at {
+        let message = format!("session {id} has ended");
+        return Err(Refusal::new(Reason::GrantEnded, "C5", message, "begin another under the grant").into());
     }
-    Err(Refusal::new(Reason::GrantEnded, "C5", format!("session {id} has ended"), "begin another under the grant")
-        .into())
+    match row.request {
+        Some(request) => check_requester(rows, &request::read(rows, request)?),
+        None => Ok(()),
+    }
+}
+
+/// Footage goes to the requester by the executor's hand: where the requester's access has ended, nobody is left whom
+/// it was approved for.
+fn check_requester(rows: &(impl Rows + ?Sized), request: &RequestRow) -> Result<(), Stop> {
+    let ended = PRINCIPALS.read(rows, &request.requester)?.and_then(|requester| requester.revoked_at);
+    let Some(at) = ended else { return Ok(()) };
+    Err(Refusal::new(
+        Reason::GrantEnded,
+        "C5",
+        format!("request {} was made by {}, whose access ended at {at}", request.id, request.requester),
+        "somebody who still needs it can submit another",
+    )
+    .into())
 }
 
 fn outside(item: ItemId, what: &str) -> Refusal {

@@ -6,7 +6,12 @@
 use std::collections::BTreeMap;
 
 use minicbor::bytes::ByteVec;
-use strongroom_custody::{Act, Actor, Fact, Record, Stamp, Value, clock, tables, tables::ManifestStep};
+use strongroom_custody::{
+    Act, Actor, Fact, Record, Stamp, Value,
+    access::{self, Stop},
+    clock, tables,
+    tables::ManifestStep,
+};
 use strongroom_ledger::{
     Policy, TreeHead,
     tree::{self, AppendError, TreeError},
@@ -164,6 +169,10 @@ impl Machine {
         let Some(idempotency) = &envelope.idempotency else { return decide(rows, envelope) };
         let key = (scope(&envelope.actor), idempotency.key.clone());
         if let Some(row) = OUTCOMES.read(rows, &key)? {
+            // What was answered once is no right to hear it again.
+            if let Some(refusal) = access_ended(rows, &envelope.actor)? {
+                return refuse(rows, envelope, refusal);
+            }
             return if row.request == idempotency.request {
                 Ok(Outcome::Done(row.answer))
             } else {
@@ -180,12 +189,16 @@ impl Machine {
     }
 }
 
-/// What a caller's earlier call under this key was answered, where it is remembered.
+/// What a caller's earlier call under this key was answered, where it is remembered. For a caller whose access ended
+/// nothing is: they are refused, and recorded, where a new call would be.
 ///
 /// # Errors
 /// [`RowError`] where the row cannot be read.
 pub fn remembered(rows: &dyn Rows, actor: &Actor, idempotency: &Idempotency) -> Result<Option<Outcome>, RowError> {
     let row = OUTCOMES.read(rows, &(scope(actor), idempotency.key.clone()))?;
+    if row.is_some() && access_ended(rows, actor)?.is_some() {
+        return Ok(None);
+    }
     Ok(row.map(|row| {
         if row.request == idempotency.request {
             Outcome::Done(row.answer)
@@ -193,6 +206,16 @@ pub fn remembered(rows: &dyn Rows, actor: &Actor, idempotency: &Idempotency) -> 
             Outcome::Refused(reused(&idempotency.key))
         }
     }))
+}
+
+/// Why a caller may ask for nothing at all any more, where that is so.
+fn access_ended(rows: &dyn Rows, actor: &Actor) -> Result<Option<Refusal>, RowError> {
+    let Actor::Client(key) = actor else { return Ok(None) };
+    match access::identify(rows, key) {
+        Ok(_) => Ok(None),
+        Err(Stop::Refused(refusal)) => Ok(Some(refusal)),
+        Err(Stop::Rows(error)) => Err(error),
+    }
 }
 
 fn decide(rows: &mut dyn Rows, envelope: &Envelope) -> Result<Outcome, RowError> {

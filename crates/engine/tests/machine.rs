@@ -7,8 +7,8 @@ use strongroom_custody::{
     Act, Actor, Fact, Record,
     clock::Reading,
     command::{
-        AddUnit, ApproveRequest, BeginSession, CreateCluster, LabelItem, OpenUpload, RegisterPrincipal, SealOriginal,
-        SubmitRequest, Tick, Under,
+        AddUnit, ApproveRequest, BeginSession, CreateCluster, LabelItem, OpenUpload, RegisterPrincipal,
+        RevokePrincipal, SealOriginal, SubmitRequest, Tick, Under,
     },
     profile::RequestAct,
     tables::{
@@ -365,6 +365,22 @@ fn two_people_may_use_the_same_key() {
     let first = cluster.done(&client(Role::Legal), label(1, "gate"), Some(once("k", 1)));
     let second = cluster.done(&client(Role::Recorder), label(1, "bridge"), Some(once("k", 2)));
     assert_ne!(first, second);
+}
+
+#[test]
+fn nothing_is_repeated_to_whoever_has_lost_their_access() {
+    let mut cluster = Cluster::with_items();
+    let legal = client(Role::Legal);
+    cluster.done(&legal, label(1, "gate"), Some(once("k", 1)));
+    assert!(remembered(&cluster.rows, &legal, &once("k", 1)).expect("reads").is_some());
+    let revoke = RevokePrincipal { principal: id("legal"), reason: "left".to_owned() };
+    cluster.done(&client(Role::Security), strongroom_custody::Command::RevokePrincipal(revoke).into(), None);
+    for request in [1, 2] {
+        let size = cluster.size();
+        cluster.refused(&legal, label(1, "gate"), Some(once("k", request)), Reason::PrincipalRevoked);
+        assert_eq!((cluster.size(), cluster.last_record().refused), (size + 1, Some(Reason::PrincipalRevoked)));
+        assert_eq!(remembered(&cluster.rows, &legal, &once("k", request)).expect("reads"), None);
+    }
 }
 
 #[test]

@@ -7,13 +7,13 @@ use sha2::{Digest, Sha256};
 use strongroom_custody::{
     self as custody, Act, Actor,
     access::{self, Stop},
-    tables::PrincipalRow,
+    tables::{PRINCIPALS_BY_KEY, PrincipalRow},
 };
 use strongroom_engine::{
     Answer, Catalog, Engine, Idempotency, Snapshot, System,
     catalog::{broken, refusal_of},
 };
-use strongroom_net::listen::identity_of;
+use strongroom_net::listen::{PeerIdentity, identity_of};
 use strongroom_proto::{convert, status};
 use strongroom_types::{CommandDigest, ItemId, KeyHash, Reason, Refusal};
 use tonic::{Request, Status};
@@ -88,9 +88,36 @@ impl Edge {
         self.engine.catalog()
     }
 
-    /// Whose request this is. A connection may outlive its certificate, a request may not.
-    pub(crate) fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
-        let identity = identity_of(request)?;
+    /// Whose request this is. A connection may outlive its certificate, a request may not. Whoever has a key that
+    /// nobody ever registered is counted and turned away here, before anything is decided for them: a command of
+    /// theirs would be refused with a record of its own, and they could fill the ledger.
+    pub(crate) fn caller<'a, T>(
+        &'a self,
+        request: &Request<T>,
+    ) -> impl Future<Output = Result<Caller, Status>> + Send + use<'a, T> {
+        let identity = identity_of(request);
+        async move {
+            let identity = identity?;
+            self.refuse_ended(&identity)?;
+            if self.is_registered(&identity.key).await.map_err(|refusal| answer(&refusal))? {
+                return Ok(Caller { key: identity.key, source: identity.address.ip() });
+            }
+            self.refusals.unknown_key(identity.address.ip());
+            Err(answer(&access::unknown(&identity.key)))
+        }
+    }
+
+    /// Whether a key is or was somebody's.
+    pub(crate) async fn is_registered(&self, key: &KeyHash) -> Result<bool, Refusal> {
+        let listed = |rows: &Snapshot| PRINCIPALS_BY_KEY.read(&**rows, key).map_err(|error| broken(&error));
+        if listed(&self.catalog().read_here()?)?.is_some() {
+            return Ok(true);
+        }
+        // Registered a moment ago, perhaps, and not yet applied here.
+        Ok(listed(&self.catalog().read().await?)?.is_some())
+    }
+
+    fn refuse_ended(&self, identity: &PeerIdentity) -> Result<(), Status> {
         if identity.certificate_not_after < self.system.clock.wall() {
             self.refusals.unauthenticated(identity.address.ip(), "the certificate has ended");
             return Err(answer(&Refusal::new(
@@ -100,7 +127,7 @@ impl Edge {
                 "renew the certificate and connect again",
             )));
         }
-        Ok(Caller { key: identity.key, source: identity.address.ip() })
+        Ok(())
     }
 
     /// Looks at the rows where the caller's role allows `reading`. A refusal by the rules becomes a record.

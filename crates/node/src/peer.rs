@@ -21,12 +21,15 @@ use strongroom_types::{NodeId, Reason, Refusal, limits};
 use tonic::{Request, Status, service::Routes};
 use tracing::Instrument;
 
-use crate::node::Node;
+use crate::{
+    node::Node,
+    refusals::{PeerFault, Refusals},
+};
 
 const JOIN: &str = "/strongroom.peer.v1.MetaService/Join";
 
 /// Everything that the peer port answers.
-pub(crate) fn routes(node: &Arc<Node>) -> Routes {
+pub(crate) fn routes(node: &Arc<Node>, refusals: &Arc<Refusals>) -> Routes {
     macro_rules! sized {
         ($server:ident, $handlers:expr) => {
             $server::new($handlers)
@@ -35,24 +38,34 @@ pub(crate) fn routes(node: &Arc<Node>) -> Routes {
         };
     }
     let router: Router = Routes::new(sized!(ShardServiceServer, shards::Shards(Arc::clone(node))))
-        .add_service(sized!(MetaServiceServer, meta::Meta(Arc::clone(node))))
+        .add_service(sized!(MetaServiceServer, meta::Meta { node: Arc::clone(node), refusals: Arc::clone(refusals) }))
         .into_axum_router();
-    Routes::from(router.layer(middleware::from_fn_with_state(Arc::clone(node), who_is_it))).prepare()
+    Routes::from(router.layer(middleware::from_fn_with_state((Arc::clone(node), Arc::clone(refusals)), who_is_it)))
+        .prepare()
 }
 
 /// The node that calls, where it is one.
 #[derive(Clone, Copy, Debug)]
 struct CallingNode(NodeId);
 
-async fn who_is_it(State(node): State<Arc<Node>>, mut request: HttpRequest, next: Next) -> Response {
-    let key = request.extensions().get::<PeerIdentity>().map(|identity| identity.key);
-    let caller = key.and_then(|key| node.directory.by_key(&key).or_else(|| known_by_rows(&node, &key)));
+async fn who_is_it(
+    State((node, refusals)): State<(Arc<Node>, Arc<Refusals>)>,
+    mut request: HttpRequest,
+    next: Next,
+) -> Response {
+    let shown = request.extensions().get::<PeerIdentity>().map(|identity| (identity.key, identity.address.ip()));
+    let caller = shown.and_then(|(key, _)| node.directory.by_key(&key).or_else(|| known_by_rows(&node, &key)));
     match caller {
         Some(caller) => {
             request.extensions_mut().insert(CallingNode(caller));
         }
         None if request.uri().path() == JOIN => {}
-        None => return stranger().into_http(),
+        None => {
+            if let Some((_, source)) = shown {
+                refusals.peer(source, PeerFault::Stranger);
+            }
+            return stranger().into_http();
+        }
     }
     let span = tracing::debug_span!("peer rpc", method = request.uri().path(), peer_id = caller.map(|caller| caller.0));
     next.run(request).instrument(span).await

@@ -48,6 +48,24 @@ pub(crate) struct AtEdge<'a> {
     pub(crate) item: Option<ItemId>,
 }
 
+/// Why a call on the peer port was turned away.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum PeerFault {
+    /// The certificate is good, and no node has its key.
+    Stranger,
+    /// A node's registration came with another certificate.
+    JoinsAsAnother,
+}
+
+impl PeerFault {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Stranger => "a peer certificate that no node has",
+            Self::JoinsAsAnother => "a node that asks to join as another",
+        }
+    }
+}
+
 impl Refusals {
     /// An empty queue, and its other end for [`record`].
     pub(crate) fn new() -> (Arc<Self>, mpsc::Receiver<NoteRefusal>) {
@@ -59,10 +77,6 @@ impl Refusals {
     /// try or a mended request is no event of custody.
     pub(crate) async fn note(&self, at: AtEdge<'_>, refusal: &Refusal) {
         if refusal.reason.kind() != ErrorKind::RefusedByPolicy {
-            return;
-        }
-        if refusal.reason == Reason::UnknownPrincipal {
-            self.count(&at.source.to_string(), &format!("{} by an unknown key", at.call));
             return;
         }
         let note = NoteRefusal {
@@ -91,6 +105,16 @@ impl Refusals {
             HandshakeFault::Other(_) => "the handshake failed".to_owned(),
         };
         self.count(&refused.source.to_string(), &fault);
+    }
+
+    /// Counts a call with a key that nobody ever registered.
+    pub(crate) fn unknown_key(&self, source: IpAddr) {
+        self.count(&source.to_string(), "a call by an unknown key");
+    }
+
+    /// Counts a call that a certificate of a peer made which is no node's, or not the node's that it speaks of.
+    pub(crate) fn peer(&self, source: IpAddr, fault: PeerFault) {
+        self.count(&source.to_string(), fault.text());
     }
 
     /// Counts a call without a certificate that is good now.
@@ -205,7 +229,7 @@ mod tests {
             refusals.handshake(&RefusedHandshake { source, why: HandshakeFault::NoCertificate });
             refusals.handshake(&RefusedHandshake { source, why: HandshakeFault::Other(format!("noise {last}")) });
         }
-        refusals.note(at(Act::ItemShow), &refusal(Reason::UnknownPrincipal)).await;
+        refusals.unknown_key([10, 0, 0, 1].into());
         assert!(waiting.try_recv().is_err(), "not one by one");
         let notes = refusals.take_counted();
         let seen: Vec<_> = notes.iter().map(|note| (note.source.as_str(), note.count)).collect();

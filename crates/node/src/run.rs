@@ -125,7 +125,7 @@ pub async fn run_on(
     let peer_port = Port {
         listener: listeners.peer,
         tls: tls::server(peer_files, &peer_ca, time)?,
-        routes: peer::routes(&node),
+        routes: peer::routes(&node, &refusals),
         refusals,
     };
     let mut clients = tokio::spawn(client_port.serve(clients_stopped));

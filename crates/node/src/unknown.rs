@@ -33,10 +33,22 @@ pub(crate) async fn guard(State(edge): State<Edge>, request: Request, next: Next
     let refusal = no_such_call(path);
     metrics::refused(refusal.reason);
     if let Some(caller) = request.extensions().get::<PeerIdentity>() {
-        let at = AtEdge { key: caller.key, source: caller.address.ip(), act: Act::NoSuchCall, call: path, item: None };
-        edge.refusals().note(at, &refusal).await;
+        note(&edge, caller, path, &refusal).await;
     }
     status::from_refusal(&refusal).into_http()
+}
+
+/// By name where the key is known; otherwise it is counted only, so that strangers cannot fill the ledger.
+async fn note(edge: &Edge, caller: &PeerIdentity, path: &str, refusal: &Refusal) {
+    let source = caller.address.ip();
+    match edge.is_registered(&caller.key).await {
+        Ok(false) => edge.refusals().unknown_key(source),
+        // Who it is will be looked up again by the command that makes the record.
+        Ok(true) | Err(_) => {
+            let at = AtEdge { key: caller.key, source, act: Act::NoSuchCall, call: path, item: None };
+            edge.refusals().note(at, refusal).await;
+        }
+    }
 }
 
 fn no_such_call(path: &str) -> Refusal {

@@ -228,6 +228,20 @@ fn revocation_ends_reading_at_once_and_a_new_key_goes_on() {
 }
 
 #[test]
+fn a_grant_ends_with_the_access_of_whoever_asked_for_it() {
+    let (mut cluster, copy, view) = granted();
+    cluster.done("archivist", copy_out(1, copy));
+    let revoke = RevokePrincipal { principal: id("legal"), reason: "left".to_owned() };
+    cluster.done("security", Command::RevokePrincipal(revoke));
+    assert_eq!(reads(&cluster, "archivist", 1, 1), Err(Reason::GrantEnded));
+    assert!(matches!(check_session(&cluster.rows, session(1), item(1)), Err(Stop::Refused(_))), "no key is unwrapped");
+    let refusal = cluster.refused("archivist", copy_out(2, copy), Reason::GrantEnded);
+    assert!(refusal.message.contains("legal"), "{refusal:?}");
+    cluster.refused("archivist", begin(3, Under::View(view, item(1))), Reason::GrantEnded);
+    cluster.done("archivist", finish(1));
+}
+
+#[test]
 fn a_standing_view_is_given_where_the_profile_gives_one_and_takes_a_reason() {
     let mut cluster = Cluster::with_items();
     for (number, who) in [(1, "recorder"), (2, "unit-head"), (3, "legal")] {

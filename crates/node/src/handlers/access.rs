@@ -29,7 +29,7 @@ impl AccessService for Access {
         &self,
         request: Request<BeginCopyOutRequest>,
     ) -> Result<Response<BeginCopyOutResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let mut begin = request.into_inner();
         let idempotency = idempotency(&std::mem::take(&mut begin.idempotency_key), digest("BeginCopyOut", &begin))?;
         let request: RequestId =
@@ -45,7 +45,7 @@ impl AccessService for Access {
     }
 
     async fn begin_view(&self, request: Request<BeginViewRequest>) -> Result<Response<BeginViewResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let mut begin = request.into_inner();
         let idempotency = idempotency(&std::mem::take(&mut begin.idempotency_key), digest("BeginView", &begin))?;
         let item: ItemId = convert::fixed("item_id", &begin.item_id).map_err(|refusal| answer(&refusal))?;
@@ -67,7 +67,7 @@ impl AccessService for Access {
     type ReadStream = Pin<Box<dyn Stream<Item = Result<ReadResponse, Status>> + Send>>;
 
     async fn read(&self, request: Request<ReadRequest>) -> Result<Response<Self::ReadStream>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let read = request.into_inner();
         let session = convert::fixed("session_id", &read.session_id).map_err(|refusal| answer(&refusal))?;
         let item: ItemId = convert::fixed("item_id", &read.item_id).map_err(|refusal| answer(&refusal))?;
@@ -93,7 +93,7 @@ impl AccessService for Access {
     }
 
     async fn end_session(&self, request: Request<EndSessionRequest>) -> Result<Response<EndSessionResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let mut end = request.into_inner();
         let idempotency = idempotency(&std::mem::take(&mut end.idempotency_key), digest("EndSession", &end))?;
         let session = convert::fixed("session_id", &end.session_id).map_err(|refusal| answer(&refusal))?;

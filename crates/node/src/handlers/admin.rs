@@ -36,7 +36,7 @@ impl AdminService for Admin {
         &self,
         request: Request<RegisterPrincipalRequest>,
     ) -> Result<Response<RegisterPrincipalResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let mut asked = request.into_inner();
         let idempotency =
             idempotency(&std::mem::take(&mut asked.idempotency_key), digest("RegisterPrincipal", &asked))?;
@@ -50,7 +50,7 @@ impl AdminService for Admin {
         &self,
         request: Request<RotatePrincipalRequest>,
     ) -> Result<Response<RotatePrincipalResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let mut asked = request.into_inner();
         let idempotency = idempotency(&std::mem::take(&mut asked.idempotency_key), digest("RotatePrincipal", &asked))?;
         let principal = principal_id(&asked.principal_id)?;
@@ -64,7 +64,7 @@ impl AdminService for Admin {
         &self,
         request: Request<RevokePrincipalRequest>,
     ) -> Result<Response<RevokePrincipalResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let mut asked = request.into_inner();
         let idempotency = idempotency(&std::mem::take(&mut asked.idempotency_key), digest("RevokePrincipal", &asked))?;
         let principal = principal_id(&asked.principal_id)?;
@@ -77,14 +77,14 @@ impl AdminService for Admin {
         &self,
         request: Request<ListPrincipalsRequest>,
     ) -> Result<Response<ListPrincipalsResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let rows =
             self.0.look(&caller, Reading::of(Act::PrincipalList), |look| Ok(all(&PRINCIPALS, &**look.rows)?)).await?;
         Ok(Response::new(ListPrincipalsResponse { principals: rows.iter().map(principal_message).collect() }))
     }
 
     async fn add_unit(&self, request: Request<AddUnitRequest>) -> Result<Response<AddUnitResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let mut asked = request.into_inner();
         let idempotency = idempotency(&std::mem::take(&mut asked.idempotency_key), digest("AddUnit", &asked))?;
         let command = unit(asked.unit).map_err(|refusal| answer(&refusal))?;
@@ -93,13 +93,13 @@ impl AdminService for Admin {
     }
 
     async fn list_units(&self, request: Request<ListUnitsRequest>) -> Result<Response<ListUnitsResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let rows = self.0.look(&caller, Reading::of(Act::UnitList), |look| Ok(all(&UNITS, &**look.rows)?)).await?;
         Ok(Response::new(ListUnitsResponse { units: rows.iter().map(unit_message).collect() }))
     }
 
     async fn add_device(&self, request: Request<AddDeviceRequest>) -> Result<Response<AddDeviceResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let mut asked = request.into_inner();
         let idempotency = idempotency(&std::mem::take(&mut asked.idempotency_key), digest("AddDevice", &asked))?;
         let command = device(asked.device).map_err(|refusal| answer(&refusal))?;
@@ -111,7 +111,7 @@ impl AdminService for Admin {
         &self,
         request: Request<ListDevicesRequest>,
     ) -> Result<Response<ListDevicesResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let rows = self
             .0
             .look(&caller, Reading::of(Act::DeviceList), |look| {
@@ -126,7 +126,7 @@ impl AdminService for Admin {
         &self,
         request: Request<ShowProfileRequest>,
     ) -> Result<Response<ShowProfileResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let name: ProfileName = convert::parsed("name", &request.get_ref().name).map_err(|refusal| answer(&refusal))?;
         let (version, row) =
             self.0.look(&caller, Reading::of(Act::ProfileShow), |look| newest_profile(&**look.rows, &name)).await?;
@@ -137,7 +137,7 @@ impl AdminService for Admin {
         &self,
         request: Request<ListProfilesRequest>,
     ) -> Result<Response<ListProfilesResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let profiles = self.0.look(&caller, Reading::of(Act::ProfileShow), |look| profiles(&**look.rows)).await?;
         Ok(Response::new(ListProfilesResponse { profiles }))
     }

@@ -36,7 +36,7 @@ pub(super) struct Catalogue(pub(super) Edge);
 #[tonic::async_trait]
 impl CatalogService for Catalogue {
     async fn show_item(&self, request: Request<ShowItemRequest>) -> Result<Response<ShowItemResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let id = item_id(&request.get_ref().item_id)?;
         let shown = self
             .0
@@ -46,7 +46,7 @@ impl CatalogService for Catalogue {
     }
 
     async fn list_items(&self, request: Request<ListItemsRequest>) -> Result<Response<ListItemsResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let asked = request.into_inner();
         let filter = Filter::parse(&asked).map_err(|refusal| answer(&refusal))?;
         let page = self.0.look(&caller, Reading::of(Act::ItemList), |look| list(look, &filter, &asked)).await?;
@@ -57,7 +57,7 @@ impl CatalogService for Catalogue {
         &self,
         request: Request<ExplainItemRequest>,
     ) -> Result<Response<ExplainItemResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let id = item_id(&request.get_ref().item_id)?;
         let explained = self
             .0
@@ -82,7 +82,7 @@ impl CatalogService for Catalogue {
     }
 
     async fn label_item(&self, request: Request<LabelItemRequest>) -> Result<Response<LabelItemResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let mut label = request.into_inner();
         let idempotency = idempotency(&std::mem::take(&mut label.idempotency_key), digest("LabelItem", &label))?;
         let command = LabelItem { item: item_id(&label.item_id)?, name: label.name, value: label.value };
@@ -96,7 +96,7 @@ impl CatalogService for Catalogue {
         &self,
         request: Request<ListItemRecordsRequest>,
     ) -> Result<Response<ListItemRecordsResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let id = item_id(&request.get_ref().item_id)?;
         let records = self.0.look(&caller, Reading::of_item(Act::ItemRecords, id), |look| history(look, id)).await?;
         Ok(Response::new(records))

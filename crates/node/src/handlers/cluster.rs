@@ -36,7 +36,7 @@ pub(super) struct Cluster {
 #[tonic::async_trait]
 impl ClusterService for Cluster {
     async fn show_status(&self, request: Request<ShowStatusRequest>) -> Result<Response<ShowStatusResponse>, Status> {
-        let caller = self.edge.caller(&request)?;
+        let caller = self.edge.caller(&request).await?;
         let status = self.edge.look(&caller, Reading::of(Act::ClusterStatus), |look| self.status(&**look.rows)).await?;
         Ok(Response::new(status))
     }

@@ -35,7 +35,7 @@ pub(super) struct Ingest(pub(super) Edge);
 #[tonic::async_trait]
 impl IngestService for Ingest {
     async fn open_upload(&self, request: Request<OpenUploadRequest>) -> Result<Response<OpenUploadResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let mut open = request.into_inner();
         let idempotency = idempotency(&std::mem::take(&mut open.idempotency_key), digest("OpenUpload", &open))?;
         if open.size_bytes.is_some_and(|size| size > limits::ORIGINAL_BYTES_MAX) {
@@ -60,7 +60,7 @@ impl IngestService for Ingest {
     type UploadStream = Pin<Box<dyn Stream<Item = Result<UploadResponse, Status>> + Send>>;
 
     async fn upload(&self, request: Request<Streaming<UploadRequest>>) -> Result<Response<Self::UploadStream>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let mut messages = request.into_inner();
         let item = match next(&mut messages).await? {
             Some(upload_request::Part::Header(header)) => {
@@ -86,7 +86,7 @@ impl IngestService for Ingest {
     }
 
     async fn seal(&self, request: Request<SealRequest>) -> Result<Response<SealResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let mut seal = request.into_inner();
         let idempotency = idempotency(&std::mem::take(&mut seal.idempotency_key), digest("Seal", &seal))?;
         let item = convert::fixed("item_id", &seal.item_id).map_err(|refusal| answer(&refusal))?;
@@ -109,7 +109,7 @@ impl IngestService for Ingest {
         &self,
         request: Request<IngestOriginalRequest>,
     ) -> Result<Response<IngestOriginalResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let mut ingest = request.into_inner();
         let idempotency = idempotency(&std::mem::take(&mut ingest.idempotency_key), digest("IngestOriginal", &ingest))?;
         let description = description(ingest.original)?;
@@ -136,7 +136,7 @@ impl IngestService for Ingest {
         &self,
         request: Request<FetchReceiptRequest>,
     ) -> Result<Response<FetchReceiptResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let item = convert::fixed("item_id", &request.get_ref().item_id).map_err(|refusal| answer(&refusal))?;
         let reading = Reading::of_item(Act::ReceiptFetch, item);
         let seq = self

@@ -33,7 +33,7 @@ impl LedgerService for Ledger {
         &self,
         request: Request<FetchCheckpointRequest>,
     ) -> Result<Response<FetchCheckpointResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let row = self.0.look(&caller, Reading::of(Act::LedgerProve), |look| newest(&**look.rows)).await?;
         Ok(Response::new(FetchCheckpointResponse { checkpoint: Vec::from(row.note).into() }))
     }
@@ -42,7 +42,7 @@ impl LedgerService for Ledger {
         &self,
         request: Request<ListRecordsRequest>,
     ) -> Result<Response<ListRecordsResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let asked = request.into_inner();
         let page = self.0.look(&caller, Reading::of(Act::LedgerRecords), |look| list(&**look.rows, &asked)).await?;
         Ok(Response::new(page))
@@ -52,7 +52,7 @@ impl LedgerService for Ledger {
         &self,
         request: Request<ProveInclusionRequest>,
     ) -> Result<Response<ProveInclusionResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let seq = RecordSeq(request.get_ref().seq);
         let proof = self.0.look(&caller, Reading::of(Act::LedgerProve), |look| prove(&**look.rows, seq)).await?;
         Ok(Response::new(ProveInclusionResponse { tlog_proof: proof.into() }))
@@ -62,7 +62,7 @@ impl LedgerService for Ledger {
         &self,
         request: Request<ProveConsistencyRequest>,
     ) -> Result<Response<ProveConsistencyResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let asked = *request.get_ref();
         let proof = self
             .0
@@ -82,7 +82,7 @@ impl LedgerService for Ledger {
         &self,
         request: Request<FetchPolicyRequest>,
     ) -> Result<Response<FetchPolicyResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let policy = self
             .0
             .look(&caller, Reading::of(Act::LedgerProve), |look| {

@@ -37,7 +37,7 @@ impl RequestService for Requests {
         &self,
         request: Request<SubmitRequestRequest>,
     ) -> Result<Response<SubmitRequestResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let mut submit = request.into_inner();
         let idempotency = idempotency(&std::mem::take(&mut submit.idempotency_key), digest("SubmitRequest", &submit))?;
         let ids = submit.item_ids.iter().map(|id| convert::fixed("item_ids", id));
@@ -54,7 +54,7 @@ impl RequestService for Requests {
         &self,
         request: Request<ApproveRequestRequest>,
     ) -> Result<Response<ApproveRequestResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let mut approve = request.into_inner();
         let idempotency =
             idempotency(&std::mem::take(&mut approve.idempotency_key), digest("ApproveRequest", &approve))?;
@@ -67,7 +67,7 @@ impl RequestService for Requests {
         &self,
         request: Request<RejectRequestRequest>,
     ) -> Result<Response<RejectRequestResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let mut reject = request.into_inner();
         let idempotency = idempotency(&std::mem::take(&mut reject.idempotency_key), digest("RejectRequest", &reject))?;
         let command = RejectRequest { request: request_id(&reject.request_id)?, reason: reject.reason };
@@ -79,7 +79,7 @@ impl RequestService for Requests {
         &self,
         request: Request<ShowRequestRequest>,
     ) -> Result<Response<ShowRequestResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let id = request_id(&request.get_ref().request_id)?;
         let wall = self.0.system().clock.wall();
         let shown = self
@@ -98,7 +98,7 @@ impl RequestService for Requests {
         &self,
         request: Request<ListRequestsRequest>,
     ) -> Result<Response<ListRequestsResponse>, Status> {
-        let caller = self.0.caller(&request)?;
+        let caller = self.0.caller(&request).await?;
         let asked = request.into_inner();
         let wall = self.0.system().clock.wall();
         let listed = self

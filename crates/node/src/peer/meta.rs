@@ -19,20 +19,27 @@ use strongroom_types::{NodeId, Reason, Refusal};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::caller;
-use crate::{edge::fault, node::Node};
+use crate::{
+    edge::fault,
+    node::Node,
+    refusals::{PeerFault, Refusals},
+};
 
-pub(super) struct Meta(pub(super) Arc<Node>);
+pub(super) struct Meta {
+    pub(super) node: Arc<Node>,
+    pub(super) refusals: Arc<Refusals>,
+}
 
 #[tonic::async_trait]
 impl MetaService for Meta {
     async fn append(&self, request: Request<AppendRequest>) -> Result<Response<AppendResponse>, Status> {
         let leader = self.voter(&request)?;
-        Ok(Response::new(self.0.metastore.handle_append(leader, request.into_inner()).await?))
+        Ok(Response::new(self.node.metastore.handle_append(leader, request.into_inner()).await?))
     }
 
     async fn vote(&self, request: Request<VoteRequest>) -> Result<Response<VoteResponse>, Status> {
         let candidate = self.voter(&request)?;
-        Ok(Response::new(self.0.metastore.handle_vote(candidate, request.into_inner()).await?))
+        Ok(Response::new(self.node.metastore.handle_vote(candidate, request.into_inner()).await?))
     }
 
     async fn install_snapshot(
@@ -40,20 +47,20 @@ impl MetaService for Meta {
         request: Request<Streaming<InstallSnapshotRequest>>,
     ) -> Result<Response<InstallSnapshotResponse>, Status> {
         let leader = self.voter(&request)?;
-        Ok(Response::new(self.0.metastore.handle_install_snapshot(leader, request.into_inner()).await?))
+        Ok(Response::new(self.node.metastore.handle_install_snapshot(leader, request.into_inner()).await?))
     }
 
     async fn propose(&self, request: Request<ProposeRequest>) -> Result<Response<ProposeResponse>, Status> {
         let from = caller(&request)?;
-        Ok(Response::new(self.0.metastore.handle_propose(from, request.into_inner()).await?))
+        Ok(Response::new(self.node.metastore.handle_propose(from, request.into_inner()).await?))
     }
 
     async fn read_index(&self, request: Request<ReadIndexRequest>) -> Result<Response<ReadIndexResponse>, Status> {
-        Ok(Response::new(self.0.metastore.handle_read_index(request.into_inner()).await?))
+        Ok(Response::new(self.node.metastore.handle_read_index(request.into_inner()).await?))
     }
 
     async fn new_item_key(&self, request: Request<NewItemKeyRequest>) -> Result<Response<NewItemKeyResponse>, Status> {
-        respond(self.0.catalog.handle_new_item_key(request.get_ref()))
+        respond(self.node.catalog.handle_new_item_key(request.get_ref()))
     }
 
     async fn unwrap_upload_key(
@@ -61,33 +68,34 @@ impl MetaService for Meta {
         request: Request<UnwrapUploadKeyRequest>,
     ) -> Result<Response<UnwrapUploadKeyResponse>, Status> {
         let node = caller(&request)?;
-        respond(self.0.catalog.handle_unwrap_upload_key(node, request.get_ref()).await)
+        respond(self.node.catalog.handle_unwrap_upload_key(node, request.get_ref()).await)
     }
 
     async fn unwrap_session_key(
         &self,
         request: Request<UnwrapSessionKeyRequest>,
     ) -> Result<Response<UnwrapSessionKeyResponse>, Status> {
-        respond(self.0.catalog.handle_unwrap_session_key(request.get_ref()).await)
+        respond(self.node.catalog.handle_unwrap_session_key(request.get_ref()).await)
     }
 
     async fn cosign(&self, request: Request<CosignRequest>) -> Result<Response<CosignResponse>, Status> {
-        respond(self.0.catalog.handle_cosign(request.get_ref()).await)
+        respond(self.node.catalog.handle_cosign(request.get_ref()).await)
     }
 
     async fn ping(&self, request: Request<PingRequest>) -> Result<Response<PingResponse>, Status> {
-        let mut answer = self.0.ping();
+        let mut answer = self.node.ping();
         if request.get_ref().with_checkpoint {
-            answer.checkpoint = self.0.newest_checkpoint().map_err(|error| fault(&error))?;
+            answer.checkpoint = self.node.newest_checkpoint().map_err(|error| fault(&error))?;
         }
         Ok(Response::new(answer))
     }
 
     async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinResponse>, Status> {
-        let key = identity_of(&request)?.key;
+        let identity = identity_of(&request)?;
         let registration: Registration = minicbor::decode(&request.get_ref().node_row_cbor)
             .map_err(|error| status::from_refusal(&Refusal::invalid(format!("node_row_cbor: {error}"))))?;
-        if registration.peer_key != key {
+        if registration.peer_key != identity.key {
+            self.refusals.peer(identity.address.ip(), PeerFault::JoinsAsAnother);
             return Err(status::from_refusal(&Refusal::new(
                 Reason::RoleNotAllowed,
                 "",
@@ -103,10 +111,10 @@ impl Meta {
     /// Only a voter can lead or stand for election, whatever a call says of itself.
     fn voter<T>(&self, request: &Request<T>) -> Result<NodeId, Status> {
         let node = caller(request)?;
-        if !self.0.history.is_known() {
-            return Err(Status::unavailable(format!("{} does not know yet whether it has voted before", self.0.id)));
+        if !self.node.history.is_known() {
+            return Err(Status::unavailable(format!("{} does not know yet whether it has voted before", self.node.id)));
         }
-        if self.0.directory.node(node).is_some_and(|row| row.voter) {
+        if self.node.directory.node(node).is_some_and(|row| row.voter) {
             return Ok(node);
         }
         let refusal = Refusal::new(Reason::RoleNotAllowed, "", format!("{node} is no voter and cannot lead"), "");
@@ -118,7 +126,7 @@ impl Meta {
     /// the row.
     async fn take_in(&self, registration: Registration) -> Result<JoinResponse, Refusal> {
         let known = {
-            let rows = self.0.catalog.read().await?;
+            let rows = self.node.catalog.read().await?;
             read::node(&*rows, registration.id).map_err(|error| strongroom_engine::catalog::broken(&error))?
         };
         let command = match known {
@@ -128,8 +136,8 @@ impl Meta {
             // Another key under a known id is refused by the topology.
             Some(_) | None => topology::Command::RegisterNode(registration),
         };
-        self.0.catalog.submit(Actor::Node(self.0.id), command.into(), None).await?;
-        Ok(JoinResponse { log_index: self.0.metastore.metrics().last_applied })
+        self.node.catalog.submit(Actor::Node(self.node.id), command.into(), None).await?;
+        Ok(JoinResponse { log_index: self.node.metastore.metrics().last_applied })
     }
 }
 

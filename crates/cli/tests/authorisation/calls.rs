@@ -1,0 +1,228 @@
+//! Every call of the client port with the act that it asks for, and a request that is in order but for its subject.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use prost::Message;
+use prost_types::FileDescriptorSet;
+use strongroom_custody::Act;
+use strongroom_proto::DESCRIPTORS;
+use strongroom_proto::access::{BeginCopyOutRequest, BeginViewRequest, EndSessionRequest, ReadRequest};
+use strongroom_proto::admin::{
+    AddDeviceRequest, AddUnitRequest, Device, ListDevicesRequest, ListPrincipalsRequest, ListProfilesRequest,
+    ListUnitsRequest, RegisterPrincipalRequest, RevokePrincipalRequest, RotatePrincipalRequest, ShowProfileRequest,
+    Unit,
+};
+use strongroom_proto::catalog::{
+    ExplainItemRequest, LabelItemRequest, ListItemRecordsRequest, ListItemsRequest, ShowItemRequest,
+};
+use strongroom_proto::cluster::ShowStatusRequest;
+use strongroom_proto::ingest::{
+    FetchReceiptRequest, IngestOriginalRequest, OpenUploadRequest, OriginalDescription, SealRequest, UploadHeader,
+    UploadRequest, upload_request,
+};
+use strongroom_proto::ledger::{
+    FetchCheckpointRequest, FetchPolicyRequest, ListRecordsRequest, ProveConsistencyRequest, ProveInclusionRequest,
+};
+use strongroom_proto::request::{
+    Act as RequestAct, ApproveRequestRequest, ListRequestsRequest, RejectRequestRequest, ShowRequestRequest,
+    SubmitRequestRequest,
+};
+use tonic::Status;
+use tonic::transport::Channel;
+
+use crate::wire::call;
+
+type Make = Box<dyn Fn(Channel, &str) -> Answered + Send + Sync>;
+type Answered = Pin<Box<dyn Future<Output = Result<(), Status>> + Send>>;
+
+/// One call.
+pub(crate) struct Call {
+    pub(crate) path: &'static str,
+    pub(crate) act: Act,
+    make: Make,
+}
+
+impl Call {
+    /// Makes it under an idempotency key of its own.
+    pub(crate) fn by(&self, channel: &Channel, key: &str) -> Answered {
+        (self.make)(channel.clone(), key)
+    }
+}
+
+/// Paths of the calls of a port, as the descriptors for reflection have them.
+pub(crate) fn described(of_peers: bool) -> Vec<String> {
+    let files = FileDescriptorSet::decode(DESCRIPTORS).expect("descriptors");
+    let mut paths = Vec::new();
+    for file in files.file.iter().filter(|file| file.package().starts_with("strongroom.peer.") == of_peers) {
+        for service in &file.service {
+            let path = |method: &str| format!("/{}.{}/{method}", file.package(), service.name());
+            paths.extend(service.method.iter().map(|method| path(method.name())));
+        }
+    }
+    paths.sort();
+    paths
+}
+
+/// An item, a session and a request that there are none of.
+pub(crate) const NOTHING: Bytes = Bytes::from_static(&[0xee; 16]);
+const NO_REQUEST: &str = "REQ-999999";
+
+/// The table. `certificate` is that of somebody who is registered already.
+pub(crate) fn table(certificate: Bytes) -> Vec<Call> {
+    let again = certificate.clone();
+    vec![
+        row("/strongroom.ingest.v1.IngestService/OpenUpload", Act::UploadOpen, |key| OpenUploadRequest {
+            idempotency_key: key,
+            original: Some(original("U1")),
+            size_bytes: None,
+        }),
+        row("/strongroom.ingest.v1.IngestService/Upload", Act::UploadResume, |_| UploadRequest {
+            part: Some(upload_request::Part::Header(UploadHeader { item_id: NOTHING })),
+        }),
+        row("/strongroom.ingest.v1.IngestService/Seal", Act::ItemSeal, |key| SealRequest {
+            idempotency_key: key,
+            item_id: NOTHING,
+            ..Default::default()
+        }),
+        row("/strongroom.ingest.v1.IngestService/IngestOriginal", Act::ItemSeal, |key| IngestOriginalRequest {
+            idempotency_key: key,
+            original: Some(original("U1")),
+            data: Bytes::from_static(b"footage"),
+            ..Default::default()
+        }),
+        row("/strongroom.ingest.v1.IngestService/FetchReceipt", Act::ReceiptFetch, |_| FetchReceiptRequest {
+            item_id: NOTHING,
+        }),
+        row("/strongroom.catalog.v1.CatalogService/ShowItem", Act::ItemShow, |_| ShowItemRequest { item_id: NOTHING }),
+        row("/strongroom.catalog.v1.CatalogService/ListItems", Act::ItemList, |_| ListItemsRequest::default()),
+        row("/strongroom.catalog.v1.CatalogService/ExplainItem", Act::ItemExplain, |_| ExplainItemRequest {
+            item_id: NOTHING,
+        }),
+        row("/strongroom.catalog.v1.CatalogService/LabelItem", Act::ItemLabel, |key| LabelItemRequest {
+            idempotency_key: key,
+            item_id: NOTHING,
+            name: "place".to_owned(),
+            value: "gate".to_owned(),
+        }),
+        row("/strongroom.catalog.v1.CatalogService/ListItemRecords", Act::ItemRecords, |_| ListItemRecordsRequest {
+            item_id: NOTHING,
+        }),
+        row("/strongroom.request.v1.RequestService/SubmitRequest", Act::RequestSubmit, |key| SubmitRequestRequest {
+            idempotency_key: key,
+            act: RequestAct::Copy.into(),
+            item_ids: vec![NOTHING],
+            fields: HashMap::from([("reason".to_owned(), "a test".to_owned())]),
+        }),
+        row("/strongroom.request.v1.RequestService/ApproveRequest", Act::RequestApprove, |key| ApproveRequestRequest {
+            idempotency_key: key,
+            request_id: NO_REQUEST.to_owned(),
+        }),
+        row("/strongroom.request.v1.RequestService/RejectRequest", Act::RequestReject, |key| RejectRequestRequest {
+            idempotency_key: key,
+            request_id: NO_REQUEST.to_owned(),
+            reason: "a test".to_owned(),
+        }),
+        row("/strongroom.request.v1.RequestService/ShowRequest", Act::RequestShow, |_| ShowRequestRequest {
+            request_id: NO_REQUEST.to_owned(),
+        }),
+        row("/strongroom.request.v1.RequestService/ListRequests", Act::RequestList, |_| ListRequestsRequest::default()),
+        row("/strongroom.access.v1.AccessService/BeginCopyOut", Act::CopyOutBegin, |key| BeginCopyOutRequest {
+            idempotency_key: key,
+            request_id: NO_REQUEST.to_owned(),
+        }),
+        row("/strongroom.access.v1.AccessService/BeginView", Act::ViewBegin, |key| BeginViewRequest {
+            idempotency_key: key,
+            request_id: String::new(),
+            item_id: NOTHING,
+            reason: "a test".to_owned(),
+        }),
+        row(crate::wire::READ, Act::SessionRead, |_| ReadRequest {
+            session_id: NOTHING,
+            item_id: NOTHING,
+            ..Default::default()
+        }),
+        row("/strongroom.access.v1.AccessService/EndSession", Act::SessionEnd, |key| EndSessionRequest {
+            idempotency_key: key,
+            session_id: NOTHING,
+            complete: true,
+        }),
+        row("/strongroom.admin.v1.AdminService/RegisterPrincipal", Act::PrincipalRegister, move |key| {
+            RegisterPrincipalRequest {
+                idempotency_key: key,
+                principal_id: "legal".to_owned(),
+                certificate: certificate.clone(),
+                roles: vec!["legal".to_owned()],
+                unit_id: String::new(),
+            }
+        }),
+        row("/strongroom.admin.v1.AdminService/RotatePrincipal", Act::PrincipalRotate, move |key| {
+            RotatePrincipalRequest {
+                idempotency_key: key,
+                principal_id: "nobody".to_owned(),
+                certificate: again.clone(),
+            }
+        }),
+        row("/strongroom.admin.v1.AdminService/RevokePrincipal", Act::PrincipalRevoke, |key| RevokePrincipalRequest {
+            idempotency_key: key,
+            principal_id: "nobody".to_owned(),
+            reason: "a test".to_owned(),
+        }),
+        row("/strongroom.admin.v1.AdminService/ListPrincipals", Act::PrincipalList, |_| ListPrincipalsRequest {}),
+        row("/strongroom.admin.v1.AdminService/AddUnit", Act::UnitAdd, |key| AddUnitRequest {
+            idempotency_key: key,
+            unit: Some(Unit { unit_id: "U1".to_owned(), full_name: "U1".to_owned(), profile: "dev".to_owned() }),
+        }),
+        row("/strongroom.admin.v1.AdminService/ListUnits", Act::UnitList, |_| ListUnitsRequest {}),
+        row("/strongroom.admin.v1.AdminService/AddDevice", Act::DeviceAdd, |key| AddDeviceRequest {
+            idempotency_key: key,
+            device: Some(Device {
+                device_id: "D1".to_owned(),
+                unit_id: "U1".to_owned(),
+                device_type: "bwc".to_owned(),
+                brand_model: String::new(),
+            }),
+        }),
+        row("/strongroom.admin.v1.AdminService/ListDevices", Act::DeviceList, |_| ListDevicesRequest {}),
+        row("/strongroom.admin.v1.AdminService/ShowProfile", Act::ProfileShow, |_| ShowProfileRequest {
+            name: "dev".to_owned(),
+        }),
+        row("/strongroom.admin.v1.AdminService/ListProfiles", Act::ProfileShow, |_| ListProfilesRequest {}),
+        row("/strongroom.ledger.v1.LedgerService/FetchCheckpoint", Act::LedgerProve, |_| FetchCheckpointRequest {}),
+        row("/strongroom.ledger.v1.LedgerService/ListRecords", Act::LedgerRecords, |_| ListRecordsRequest::default()),
+        row("/strongroom.ledger.v1.LedgerService/ProveInclusion", Act::LedgerProve, |_| ProveInclusionRequest {
+            seq: 0,
+        }),
+        row("/strongroom.ledger.v1.LedgerService/ProveConsistency", Act::LedgerProve, |_| ProveConsistencyRequest {
+            old_size: 1,
+            new_size: 1,
+        }),
+        row("/strongroom.ledger.v1.LedgerService/FetchPolicy", Act::LedgerProve, |_| FetchPolicyRequest {}),
+        row("/strongroom.cluster.v1.ClusterService/ShowStatus", Act::ClusterStatus, |_| ShowStatusRequest {}),
+    ]
+}
+
+/// An original of a unit as a station would announce it.
+pub(crate) fn original(unit: &str) -> OriginalDescription {
+    OriginalDescription {
+        device_id: "D1".to_owned(),
+        unit_id: unit.to_owned(),
+        file_name: "MOV0001.mp4".to_owned(),
+        recorded_start_unix_ms: 1_772_328_600_000,
+        recorded_end_unix_ms: 1_772_328_660_000,
+        ..Default::default()
+    }
+}
+
+fn row<M>(path: &'static str, act: Act, message: impl Fn(String) -> M + Send + Sync + 'static) -> Call
+where
+    M: Message + 'static,
+{
+    let make = move |channel: Channel, key: &str| -> Answered {
+        let message = message(key.to_owned());
+        // Any answer decodes as the empty message: only whether there is one matters here.
+        Box::pin(async move { call::<M, ()>(&channel, path, message).await.map(|_| ()) })
+    };
+    Call { path, act, make: Box::new(make) }
+}
