@@ -1,6 +1,6 @@
 //! Every call of the client port with the act that it asks for, and a request that is in order but for its subject.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::pin::Pin;
 
 use bytes::Bytes;
@@ -113,7 +113,7 @@ pub(crate) fn table(certificate: Bytes) -> Vec<Call> {
             idempotency_key: key,
             act: RequestAct::Copy.into(),
             item_ids: vec![NOTHING],
-            fields: HashMap::from([("reason".to_owned(), "a test".to_owned())]),
+            fields: BTreeMap::from([("reason".to_owned(), "a test".to_owned())]),
         }),
         row("/strongroom.request.v1.RequestService/ApproveRequest", Act::RequestApprove, |key| ApproveRequestRequest {
             idempotency_key: key,

@@ -1,6 +1,6 @@
 //! The way to a session, call by call: asking, approving, beginning, ending.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use strongroom_proto::access::{
@@ -30,7 +30,7 @@ pub(crate) fn submission(key: String, act: Act, item: &Bytes) -> SubmitRequestRe
         idempotency_key: key,
         act: act.into(),
         item_ids: vec![item.clone()],
-        fields: HashMap::from([("reason".to_owned(), "a test".to_owned())]),
+        fields: BTreeMap::from([("reason".to_owned(), "a test".to_owned())]),
     }
 }
 

@@ -34,7 +34,8 @@ pub(crate) async fn people_do_not_reach_the_peer_port(world: &World, counted: &m
         ("a self-signed certificate", self_signed(world)),
         ("n1 of another authority of the same name", world.write(&forged)),
     ] {
-        let status = ask::<_, PingResponse>(&world.peer(&shown, NODE), PING, PingRequest {}).await.expect_err(what);
+        let status =
+            ask::<_, PingResponse>(&world.peer(&shown, NODE), PING, PingRequest::default()).await.expect_err(what);
         assert!(is_connection_failure(&status), "{what}: {status:?}");
         counted.expect("the certificate is not of the authority of this port");
     }
@@ -61,7 +62,7 @@ pub(crate) async fn a_peer_certificate_that_no_node_has_gets_nothing(world: &Wor
 pub(crate) async fn a_node_is_no_other_node(world: &World) {
     let (second, third) = (&world.genesis.nodes[1], &world.genesis.nodes[2]);
     let as_third = world.peer(&world.of_node(third.id), NODE);
-    ask::<_, PingResponse>(&as_third, PING, PingRequest {}).await.expect("a node of the cluster");
+    ask::<_, PingResponse>(&as_third, PING, PingRequest::default()).await.expect("a node of the cluster");
     // With its own key under the other's number.
     let from = world.status().await.ledger_size;
     let taken = Registration { id: second.id, ..third.clone() };
