@@ -6,7 +6,8 @@ use std::sync::{
 };
 
 use bytes::Bytes;
-use strongroom_engine::{Catalog, Engine, Genesis, Shards, System, machine::CHECKPOINT};
+use strongroom_custody::clock;
+use strongroom_engine::{Catalog, Engine, Genesis, Shards, System};
 use strongroom_metastore::{Metastore, RaftRole, catalog::RaftCatalog};
 use strongroom_net::{
     channel::Channels,
@@ -98,17 +99,18 @@ impl Node {
         }
     }
 
-    /// The newest cosigned checkpoint that this node has; empty where there is none.
-    pub(crate) fn newest_checkpoint(&self) -> Result<Bytes, RowError> {
-        let row = CHECKPOINT.read(&*self.metastore.view().rows(), &())?;
-        Ok(row.map_or_else(Bytes::new, |row| Vec::from(row.note).into()))
+    /// The voters whose clocks the cluster has read, as far as this node knows.
+    pub(crate) fn clocks_read(&self) -> Result<Vec<u64>, RowError> {
+        let clock = clock::read(&*self.metastore.view().rows())?;
+        Ok(clock.readings.iter().map(|reading| reading.node.0).collect())
     }
 
     /// How this node is, as it tells others.
     pub(crate) fn ping(&self) -> PingResponse {
         let disks = self.local.stat();
         let (digest_index, digest) = self.metastore.state_digest();
-        let votes = self.directory.node(self.id).is_some_and(|node| node.voter);
+        // The reading is what the others remember of a voter, so one that may have forgotten shows none.
+        let votes = self.history.is_known() && self.directory.node(self.id).is_some_and(|node| node.voter);
         PingResponse {
             node_id: self.id.0,
             applied_index: self.metastore.metrics().last_applied,
@@ -126,7 +128,7 @@ impl Node {
             state_digest: Bytes::copy_from_slice(&digest),
             digest_index,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            checkpoint: Bytes::new(),
+            clocks_read: Vec::new(),
         }
     }
 }

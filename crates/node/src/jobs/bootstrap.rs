@@ -9,7 +9,6 @@ use std::{
 
 use strongroom_custody::{Actor, tables::CLUSTER};
 use strongroom_engine::Catalog;
-use strongroom_ledger::{Policy, VerifierKey};
 use strongroom_metastore::{ChangeError, FatalHook};
 use strongroom_proto::peer::PingRequest;
 use strongroom_topology::read;
@@ -51,22 +50,23 @@ fn is_voter(node: &Node) -> bool {
     node.genesis.voters.contains(&node.id)
 }
 
-/// Asks the other voters for their newest checkpoints until enough have answered that one that was published cannot
-/// have been missed. A checkpoint with this voter's cosignature says that it had metadata, and lost it.
+/// Asks the other voters whose clocks the cluster has read, until enough have answered that a tick that was committed
+/// cannot have been missed. A voter shows its clock only when it takes part, so one whose clock was read had metadata,
+/// and lost it.
 async fn is_new(node: &Node, on_fatal: &FatalHook) -> bool {
     let voters = &node.genesis.voters;
-    // A published checkpoint is on a majority, this voter perhaps among them.
+    // A committed tick is on a majority, this voter perhaps among them.
     let enough = (voters.len() - voters.len() / 2).min(voters.len() - 1);
     let mut answered = BTreeSet::new();
     while answered.len() < enough {
         for voter in node.directory.others(node.id).iter().filter(|other| other.voter) {
             let Some(mut client) = node.meta_client(voter) else { continue };
-            let ask = client.ping(PingRequest { with_checkpoint: true });
+            let ask = client.ping(PingRequest { with_clocks_read: true });
             let Ok(Ok(answer)) = tokio::time::timeout(ASK_DEADLINE, ask).await else { continue };
-            if is_cosigned_by(node, &answer.get_ref().checkpoint) {
+            if answer.get_ref().clocks_read.contains(&node.id.0) {
                 on_fatal(&format!(
-                    "{} is empty, but {} has a checkpoint that it cosigned: its metadata and its guard were lost, and \
-                     it must not vote as if it had never voted; let it rejoin under a new id",
+                    "{} is empty, but {} knows that it has taken part: its metadata and its guard were lost, and it must \
+                     not vote as if it had never voted; let it rejoin under a new id",
                     node.id, voter.id
                 ));
                 return false;
@@ -78,16 +78,6 @@ async fn is_new(node: &Node, on_fatal: &FatalHook) -> bool {
         }
     }
     true
-}
-
-fn is_cosigned_by(node: &Node, checkpoint: &[u8]) -> bool {
-    let Some(own) = node.directory.node(node.id) else { return false };
-    let own = own.cosigner_vkey.parse::<VerifierKey>().ok();
-    let policy = Policy::parse_canonical(&node.genesis.create.cluster.policy).ok();
-    let (Some(own), Some(policy)) = (own, policy) else { return false };
-    // What does not verify is no evidence: nobody can keep a voter from starting by words alone.
-    let verified = policy.verify(checkpoint).ok();
-    verified.is_some_and(|verified| verified.cosigned_by().iter().any(|cosigner| cosigner.name == *own.name()))
 }
 
 fn is_first_voter(node: &Node) -> bool {

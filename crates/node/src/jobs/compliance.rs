@@ -1,6 +1,9 @@
 //! The leader ticks the compliance clock with what a majority of voters read and signed (semantics C2).
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use strongroom_custody::{Actor, clock::Reading, command::Tick};
 use strongroom_engine::Catalog;
@@ -10,14 +13,26 @@ use strongroom_topology::NodeRow;
 use crate::{keys::verify_reading, node::Node};
 
 const PACE: Duration = Duration::from_secs(5);
+/// Between two looks for a voter whose clock was never read: until it is, nothing says that this voter has taken part.
+const LOOK: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(node: Arc<Node>) {
+    let mut ticked = Instant::now();
     loop {
-        tokio::time::sleep(PACE).await;
-        if node.leads() {
+        tokio::time::sleep(LOOK).await;
+        if node.leads() && (ticked.elapsed() >= PACE || is_first_reading_due(&node)) {
             tick(&node).await;
+            ticked = Instant::now();
         }
     }
+}
+
+fn is_first_reading_due(node: &Node) -> bool {
+    let read = node.clocks_read().unwrap_or_default();
+    let nodes = node.directory.nodes();
+    // The first tick of all waits for the cluster to be created.
+    !read.is_empty()
+        && nodes.iter().filter(|row| row.voter && !read.contains(&row.id.0)).any(|voter| reading(node, voter).is_some())
 }
 
 async fn tick(node: &Node) {

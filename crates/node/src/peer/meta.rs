@@ -84,8 +84,8 @@ impl MetaService for Meta {
 
     async fn ping(&self, request: Request<PingRequest>) -> Result<Response<PingResponse>, Status> {
         let mut answer = self.node.ping();
-        if request.get_ref().with_checkpoint {
-            answer.checkpoint = self.node.newest_checkpoint().map_err(|error| fault(&error))?;
+        if request.get_ref().with_clocks_read {
+            answer.clocks_read = self.node.clocks_read().map_err(|error| fault(&error))?;
         }
         Ok(Response::new(answer))
     }
