@@ -31,10 +31,16 @@ impl Directory {
     }
 
     /// Takes the rows as they stand; true where anything changed. A node of the genesis file that has no row yet is
-    /// known by that file.
+    /// known by that file. Its last command sets the voters: until then, the file says who votes.
     pub(crate) fn refresh(&self, rows: &dyn Rows) -> Result<bool, RowError> {
         let mut nodes: BTreeMap<_, _> = self.genesis.iter().map(|node| (node.id, node.clone())).collect();
-        nodes.extend(read::nodes(rows)?.into_iter().map(|node| (node.id, node)));
+        let mut registered = read::nodes(rows)?;
+        if !registered.iter().any(|node| node.voter) {
+            for node in &mut registered {
+                node.voter = nodes.get(&node.id).is_some_and(|node| node.voter);
+            }
+        }
+        nodes.extend(registered.into_iter().map(|node| (node.id, node)));
         let nodes: Vec<_> = nodes.into_values().collect();
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let changed = **known != nodes;
@@ -103,6 +109,22 @@ mod tests {
 
     use super::*;
     use crate::jobs::testing::{genesis, registration};
+
+    #[test]
+    fn the_voters_are_those_of_the_genesis_after_each_of_its_commands() {
+        let directory = Directory::new(&genesis(3));
+        let mut rows = MemoryRows::default();
+        for (command, _) in genesis(3).commands() {
+            if let strongroom_engine::Command::Topology(command) = command {
+                strongroom_topology::apply(&mut rows, &command).expect("reads").expect("applied");
+            }
+            directory.refresh(&rows).expect("reads");
+            assert!(
+                directory.nodes().iter().all(|node| node.voter),
+                "a leader that is refused cannot finish the genesis"
+            );
+        }
+    }
 
     #[test]
     fn a_peer_is_known_by_its_key_until_it_is_removed() {
