@@ -114,7 +114,6 @@ fn decide(decision: &mut Decision<'_>, command: &Command) -> Result<Answer, Stop
         Command::AddDevice(device) => register::add_device(decision, device),
         Command::Tick(tick) => register::tick(decision, tick),
         Command::NoteRefusal(note) => register::note_refusal(decision, note),
-        Command::NoteShardFault(fault) => register::note_shard_fault(decision, fault),
         Command::CreateCluster(create) => genesis::create(decision, create),
     }
 }
@@ -139,7 +138,6 @@ const fn act_of(command: &Command) -> Act {
         Command::AddDevice(_) => Act::DeviceAdd,
         Command::Tick(_) => Act::ClockTick,
         Command::NoteRefusal(note) => note.act,
-        Command::NoteShardFault(_) => Act::ShardFault,
         Command::CreateCluster(_) => Act::ClusterCreate,
     }
 }
@@ -184,7 +182,6 @@ fn subject_of(command: &Command) -> (Vec<ItemId>, BTreeMap<Fact, Value>) {
             facts(&[(Fact::Device, device.device.as_str().into()), (Fact::Unit, device.unit.as_str().into())]),
         ),
         Command::NoteRefusal(note) => (note.item.into_iter().collect(), facts(&[])),
-        Command::NoteShardFault(fault) => (vec![fault.item], facts(&[])),
         Command::Tick(_) | Command::ExpireUploads(_) | Command::CreateCluster(_) => (Vec::new(), facts(&[])),
     }
 }

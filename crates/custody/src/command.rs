@@ -76,9 +76,7 @@ pub enum Command {
     /// Expires uploads without progress.
     #[n(18)]
     ExpireUploads(#[n(0)] ExpireUploads),
-    /// Records faults of shards.
-    #[n(19)]
-    NoteShardFault(#[n(0)] NoteShardFault),
+    // 19 was a shard's fault in free words. The topology keeps faults, and the number stays free.
     /// Creates the cluster's custody state, once.
     #[n(20)]
     CreateCluster(#[n(0)] Box<CreateCluster>),
@@ -388,23 +386,6 @@ pub struct ExpireUploads {
     /// At most this many.
     #[n(0)]
     pub limit: u32,
-}
-
-/// Records a fault of a shard that reading or scrubbing found.
-#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
-pub struct NoteShardFault {
-    /// The item.
-    #[n(0)]
-    pub item: ItemId,
-    /// Chunk, volume and slot in words.
-    #[n(1)]
-    pub place: String,
-    /// Node that holds it.
-    #[n(2)]
-    pub node: NodeId,
-    /// missing, corrupt or lying.
-    #[n(3)]
-    pub fault: String,
 }
 
 /// What a command is answered.

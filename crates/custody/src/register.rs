@@ -9,9 +9,7 @@ use crate::{
     access::{Stop, within_unit},
     apply::{Decision, principal_of},
     clock,
-    command::{
-        AddDevice, AddUnit, NoteRefusal, NoteShardFault, RegisterPrincipal, RevokePrincipal, RotatePrincipal, Tick,
-    },
+    command::{AddDevice, AddUnit, NoteRefusal, RegisterPrincipal, RevokePrincipal, RotatePrincipal, Tick},
     request::field_missing,
     tables::{DEVICES, DeviceRow, PRINCIPALS, PRINCIPALS_BY_KEY, PrincipalRow, UNITS, UnitRow},
     upload::{check_text, newest_profile},
@@ -173,16 +171,6 @@ pub(crate) fn note_refusal(decision: &mut Decision<'_>, command: &NoteRefusal) -
     ]);
     let items = command.item.into_iter().collect();
     Ok(Answer::Recorded(decision.record_refused(stamp, command.act, &command.refusal, items, facts)))
-}
-
-pub(crate) fn note_shard_fault(decision: &mut Decision<'_>, command: &NoteShardFault) -> Result<Answer, Stop> {
-    decision.node()?;
-    let facts = BTreeMap::from([
-        (Fact::Node, command.node.to_string().into()),
-        (Fact::Finding, command.fault.as_str().into()),
-        (Fact::State, command.place.as_str().into()),
-    ]);
-    Ok(Answer::Recorded(decision.record(Act::ShardFault, "", vec![command.item], facts)))
 }
 
 /// Rights are scoped by unit: an officer of one unit registers nobody for another, or for the whole agency.

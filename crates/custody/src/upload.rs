@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use minicbor::bytes::ByteVec;
 use strongroom_types::{
     ChunkIndex, ItemId, NodeId, Reason, RecordSeq, Refusal, UnixMillis, UploadEpoch, limits,
-    rows::{RowError, Rows},
+    rows::{Key, RowError, Rows},
 };
 
 use crate::{
@@ -20,8 +20,9 @@ use crate::{
     record::Value,
     retention,
     tables::{
-        COUNTERS, DEVICES, Description, ITEM_KEYS, ITEMS, ITEMS_BY_UNIT, ItemRow, LabelValue, MANIFEST, ManifestStep,
-        PROFILES, PrincipalRow, ProfileRow, UNITS, UPLOADS, UPLOADS_BY_PROGRESS, UploadEnd, UploadRow, newest_first,
+        COUNTERS, DEVICES, Description, ITEM_KEYS, ITEMS, ITEMS_BY_UNIT, ItemRow, LabelValue, MANIFEST, ManifestRun,
+        ManifestStep, PROFILES, PrincipalRow, ProfileRow, UNITS, UPLOADS, UPLOADS_BY_PROGRESS, UploadEnd, UploadRow,
+        newest_first,
     },
 };
 
@@ -474,6 +475,19 @@ fn count(rows: &mut dyn Rows, change: impl FnOnce(&mut crate::tables::CountersRo
     change(&mut counters);
     COUNTERS.write(rows, &(), &counters);
     Ok(())
+}
+
+/// The committed run that holds a chunk of an item, where there is one.
+///
+/// # Errors
+/// [`RowError`] where a step cannot be read.
+pub fn run_of(rows: &(impl Rows + ?Sized), item: ItemId, chunk: ChunkIndex) -> Result<Option<ManifestRun>, RowError> {
+    // A step has at most so many chunks: one that begins this far before the chunk ends before it.
+    let behind = chunk.0.checked_sub(limits::PROGRESS_CHUNKS as u64);
+    let after = behind.map(|first| (item, ChunkIndex(first)).to_bytes());
+    let steps = MANIFEST.scan(rows, &item, after.as_deref(), limits::PROGRESS_CHUNKS)?;
+    let holds = |run: &ManifestRun| run.first <= chunk && chunk.0 - run.first.0 < run.chunks.len() as u64;
+    Ok(steps.into_iter().flat_map(|(_, step)| step.runs).find(holds))
 }
 
 /// The committed steps of an item, in order.

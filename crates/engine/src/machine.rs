@@ -10,13 +10,14 @@ use strongroom_custody::{
     Act, Actor, Fact, Record, Stamp, Value,
     access::{self, Stop},
     clock, tables,
-    tables::ManifestStep,
+    tables::{ManifestRun, ManifestStep},
+    upload,
 };
 use strongroom_ledger::{
     Policy, TreeHead,
     tree::{self, AppendError, TreeError},
 };
-use strongroom_topology as topology;
+use strongroom_topology::{self as topology, ShardFault};
 use strongroom_types::{
     CommandDigest, IdempotencyKey, KeyHash, NodeId, Reason, RecordSeq, Refusal, UnixMillis, limits,
     rows::{Overlay, RowError, Rows, Table},
@@ -251,6 +252,18 @@ fn decide_topology(rows: &mut dyn Rows, envelope: &Envelope, command: &topology:
         Actor::Node(node) => *node,
         Actor::Client(_) => return refuse(rows, envelope, only_nodes("change the topology")),
     };
+    let wall = clock::read(rows)?.bounded_wall(envelope.wall);
+    let fault;
+    let command = match command {
+        topology::Command::NoteShardFault(told) => {
+            if let Some(refusal) = fault_not_of_a_chunk(rows, node, told)? {
+                return refuse(rows, envelope, refusal);
+            }
+            fault = topology::Command::NoteShardFault(ShardFault { seen_at: wall, ..*told });
+            &fault
+        }
+        other => other,
+    };
     let mut overlay = Overlay::new(&*rows);
     let applied = match topology::apply(&mut overlay, command)? {
         Ok(applied) => applied,
@@ -262,10 +275,25 @@ fn decide_topology(rows: &mut dyn Rows, envelope: &Envelope, command: &topology:
             None => rows.remove(table, &key),
         }
     }
-    let wall = clock::read(rows)?.bounded_wall(envelope.wall);
     let records: Vec<_> = applied.events.iter().map(|event| event_record(event, node, wall)).collect();
     append(rows, &envelope.seed, &records)?;
     Ok(Outcome::Done(Answer::Topology(applied.answer)))
+}
+
+/// Why a report is not of a shard that a sealed item's manifest names, or not in the name of the node that made it.
+fn fault_not_of_a_chunk(rows: &dyn Rows, by: NodeId, told: &ShardFault) -> Result<Option<Refusal>, RowError> {
+    if told.reporter != by {
+        return Ok(Some(only_nodes("report bad shards, and each in its own name")));
+    }
+    let sealed = tables::ITEMS.read(rows, &told.item)?.is_some();
+    let run = upload::run_of(rows, told.item, told.chunk)?;
+    let is_of = |run: &ManifestRun| {
+        (run.epoch, run.volume, run.placement_epoch) == (told.upload_epoch, told.volume, told.placement_epoch)
+    };
+    if sealed && run.as_ref().is_some_and(is_of) {
+        return Ok(None);
+    }
+    Ok(Some(Refusal::not_found(format!("chunk {} of item {} in volume {}", told.chunk, told.item, told.volume))))
 }
 
 /// Refuses what custody was not asked, and records it: nothing is refused without its record either.
@@ -298,7 +326,9 @@ const fn is_recorded(command: &topology::Command) -> bool {
         topology::Command::EnsureVolume { .. }
         | topology::Command::CloseVolume { .. }
         | topology::Command::AddVolumeBytes { .. }
-        | topology::Command::MoveSlot(_) => false,
+        | topology::Command::MoveSlot(_)
+        // A node that reports nonsense must not be able to fill the ledger with it.
+        | topology::Command::NoteShardFault(_) => false,
     }
 }
 
@@ -453,14 +483,27 @@ fn event_record(event: &topology::Event, by: NodeId, wall: UnixMillis) -> Record
         Event::ClassDefined { name, promise, widest } => {
             BTreeMap::from([(Fact::State, format!("class {name}: {promise}, {widest}").into())])
         }
+        Event::ShardFaultFound(bad) => BTreeMap::from([
+            (Fact::Node, bad.node.to_string().into()),
+            (Fact::Finding, bad.kind.name().into()),
+            (Fact::State, format!("chunk {} {} slot {} disk {}", bad.chunk, bad.volume, bad.slot, bad.disk).into()),
+        ]),
+    };
+    let (act, items) = match event {
+        Event::ShardFaultFound(bad) => (Act::ShardFault, vec![bad.item]),
+        Event::NodeRegistered { .. }
+        | Event::NodeUpdated { .. }
+        | Event::NodeStateChanged { .. }
+        | Event::VoterSetChanged { .. }
+        | Event::ClassDefined { .. } => (Act::NodeChange, Vec::new()),
     };
     Record {
         wall,
         stamp: Stamp { principal: None, key: None, node: Some(by) },
-        act: Act::NodeChange,
+        act,
         refused: None,
         rule: String::new(),
-        items: Vec::new(),
+        items,
         facts,
     }
 }

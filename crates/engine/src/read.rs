@@ -16,13 +16,13 @@ use strongroom_codec::{
 };
 use strongroom_custody::{
     self as custody, Actor,
-    command::{BeginSession, EndSession, NoteShardFault, Under},
+    command::{BeginSession, EndSession, Under},
     session,
     tables::{ChunkEntry, ItemRow, ManifestRun, ManifestStep},
     upload,
 };
 use strongroom_shardstore::{GetError, ShardAddress, VerifiedShard};
-use strongroom_topology::{VolumeRow, read};
+use strongroom_topology::{FaultKind, VolumeRow, read};
 use strongroom_types::{
     ChunkIndex, ItemId, KeyHash, Reason, RecordSeq, Refusal, SessionId, ShardIndex, UnixMillis, VolumeId, limits,
 };
@@ -30,7 +30,7 @@ use tracing::warn;
 
 use crate::{
     catalog::{broken, refusal_of},
-    faults::{BadShard, Fault},
+    faults::BadShard,
     ingest::unexpected,
     machine::{Answer, Idempotency},
     system::Engine,
@@ -214,7 +214,7 @@ impl Engine {
         let (at, plain_bytes, value) = (sought.position(), sought.plain_bytes, sought.entry.value);
         let only = chunk_count(ticket.size_bytes) == 1;
         for slot in &decoded.liars {
-            self.report(&sought, *slot, Fault::Lying).await;
+            self.report(&sought, *slot, FaultKind::Lying);
         }
         let key = ticket.key.clone();
         let plain = tokio::task::spawn_blocking(move || {
@@ -293,11 +293,11 @@ impl Engine {
         let shard = match got {
             Ok(Ok(shard)) if sought.fits(&shard) => Some(shard),
             Ok(Ok(_)) => {
-                self.report(sought, slot, Fault::Lying).await;
+                self.report(sought, slot, FaultKind::Lying);
                 None
             }
             Ok(Err(error)) => {
-                self.get_failed(sought, slot, &error).await;
+                self.get_failed(sought, slot, &error);
                 None
             }
             Err(_) => {
@@ -308,37 +308,22 @@ impl Engine {
         (slot, shard)
     }
 
-    async fn get_failed(&self, sought: &Sought, slot: ShardIndex, error: &GetError) {
+    fn get_failed(&self, sought: &Sought, slot: ShardIndex, error: &GetError) {
         let node = sought.volume.slots[usize::from(slot.0)].node;
         match error.reason() {
-            Reason::Corrupt => self.report(sought, slot, Fault::Corrupt).await,
-            Reason::NotFound => self.report(sought, slot, Fault::Missing).await,
+            Reason::Corrupt => self.report(sought, slot, FaultKind::Corrupt),
+            Reason::NotFound => self.report(sought, slot, FaultKind::Missing),
             _ => self.health.failed(node, self.system.clock.boottime_ms()),
         }
     }
 
-    /// Shows a bad shard to operators and puts it on the ledger, once.
-    async fn report(&self, sought: &Sought, slot: ShardIndex, fault: Fault) {
-        let node = sought.volume.slots[usize::from(slot.0)].node;
+    /// Leaves a note of a bad shard, once. The reader does not wait: it is about the shard, not about the read.
+    fn report(&self, sought: &Sought, slot: ShardIndex, fault: FaultKind) {
+        let place = sought.volume.slots[usize::from(slot.0)];
         let address = sought.address(slot);
-        if !self.faults.note(BadShard { address, node, fault }) {
-            return;
+        if self.faults.note(BadShard { address, node: place.node, disk: place.disk, fault }) {
+            warn!(node_id = %place.node, shard = %address, fault = fault.name(), "bad shard was read around");
         }
-        warn!(node_id = %node, shard = %address, fault = fault.name(), "bad shard was read around");
-        let note = NoteShardFault {
-            item: sought.item,
-            place: format!("chunk {} {} slot {slot}", sought.index, sought.volume.id),
-            node,
-            fault: fault.name().to_owned(),
-        };
-        let (catalog, by) = (Arc::clone(&self.catalog), self.node);
-        // The reader does not wait for the record: it is about the shard, not about the read.
-        tokio::spawn(async move {
-            let command = custody::Command::NoteShardFault(note);
-            if let Err(error) = catalog.submit(Actor::Node(by), command.into(), None).await {
-                warn!(%error, "could not record a bad shard");
-            }
-        });
     }
 
     fn unreadable(&self, sought: &Sought, found: usize, error: &DecodeError) -> Refusal {

@@ -218,6 +218,15 @@ async fn bad_shards_on_two_nodes_are_read_around_and_named_and_three_are_a_clear
         let mut named = named;
         named.sort_unstable();
         assert_eq!(named, expected, "each bad shard is named");
+        for _ in 0..2 {
+            engine.report_faults().await.expect("the catalog answers");
+        }
+        let rows = cluster.catalog.read().await.expect("reads");
+        let queued = strongroom_topology::faults::queue(&*rows, 10).expect("reads");
+        let mut queued: Vec<_> = queued.into_iter().map(|bad| (bad.node, bad.kind.name())).collect();
+        queued.sort_unstable();
+        assert_eq!(queued, expected, "each waits for repair, once");
+        drop(rows);
         harm(&cluster, shards[2].0, &shards[2].1);
         let refused = cluster.copy_out(&engine, item).await.expect_err("three bad shards");
         assert_eq!(refused.reason, Reason::ShardsMissing, "{refused:?}");

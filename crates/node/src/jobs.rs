@@ -6,6 +6,7 @@ mod certificates;
 mod compliance;
 mod digests;
 mod expiry;
+mod faults;
 mod gauges;
 mod join;
 mod members;
@@ -81,6 +82,7 @@ pub(crate) fn start(node: &Arc<Node>, jobs: &Jobs, health: HealthReporter) {
     jobs.spawn("compliance clock", compliance::run(Arc::clone(node)));
     jobs.spawn("expiry", expiry::run(Arc::clone(node)));
     jobs.spawn("digests", digests::run(Arc::clone(node), Arc::clone(&jobs.on_fatal)));
+    jobs.spawn("faults", faults::run(Arc::clone(node)));
     jobs.spawn("gauges", gauges::run(Arc::clone(node)));
     jobs.spawn("certificates", certificates::run(Arc::clone(node)));
     jobs.spawn("serving", serving::run(Arc::clone(node), health));

@@ -1,12 +1,13 @@
 //! What operators watch, as Prometheus text on a port of its own. Names and labels hold no content of evidence.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{collections::BTreeMap, sync::OnceLock, time::Duration};
 
 use axum::{Router, routing};
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use strongroom_metastore::{MetastoreMetrics, RaftRole};
 use strongroom_shardstore::{DiskStat, DiskState};
+use strongroom_topology::FaultKind;
 use strongroom_types::{NodeId, Reason};
 use tokio::{net::TcpListener, sync::watch};
 
@@ -76,6 +77,19 @@ pub(crate) fn shard_get(took: Duration, found: bool) {
     if !found {
         counter!("strongroom_shard_get_failures_total").increment(1);
     }
+}
+
+/// Bad shards that reading found on this node, by kind.
+pub(crate) fn shard_faults(counts: &BTreeMap<FaultKind, u64>) {
+    for (kind, count) in counts {
+        counter!("strongroom_shard_faults_total", "kind" => kind.name()).absolute(*count);
+    }
+}
+
+/// Shards of the cluster that wait for repair.
+#[allow(clippy::cast_precision_loss)] // a gauge is a float; this stays far below 2^53
+pub(crate) fn repair_queue(queued: u64) {
+    gauge!("strongroom_repair_queue_shards").set(queued as f64);
 }
 
 /// Counts a stream while it lasts.

@@ -2,6 +2,7 @@
 //! goes through its command line, real processes, TLS and disks.
 
 pub mod cluster;
+pub mod damage;
 pub mod powercut;
 pub mod rounds;
 pub mod shim;

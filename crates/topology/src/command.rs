@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use strongroom_types::{DiskId, DistrictName, ErasureScheme, KeyHash, NodeId, PlacementEpoch, ShardIndex, VolumeId};
+use strongroom_types::{
+    ChunkIndex, DiskId, DistrictName, ErasureScheme, ItemId, KeyHash, NodeId, PlacementEpoch, ShardIndex, UnixMillis,
+    UploadEpoch, VolumeId,
+};
 
 use crate::{
     name::ClassName,
     promise::Promise,
-    row::{ClassRow, CloseReason, DiskRow, NodeState, Slot, VolumeRow},
+    row::{ClassRow, CloseReason, DiskRow, FaultKind, NodeState, RepairRow, Slot, VolumeRow},
 };
 
 /// A change of the topology, as it stands in the Raft log.
@@ -72,6 +75,9 @@ pub enum Command {
     /// A slot of a closed volume now lives elsewhere: its shards were copied there and verified.
     #[n(8)]
     MoveSlot(#[n(0)] SlotMove),
+    /// A shard was found bad and waits for repair. Saying it again changes nothing.
+    #[n(9)]
+    NoteShardFault(#[n(0)] ShardFault),
 }
 
 /// The facts that a node brings with it.
@@ -143,6 +149,41 @@ pub struct SlotMove {
     pub to: Slot,
 }
 
+/// A shard that a node found bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct ShardFault {
+    /// Whose chunk.
+    #[n(0)]
+    pub item: ItemId,
+    /// Which chunk.
+    #[n(1)]
+    pub chunk: ChunkIndex,
+    /// The stream that wrote it.
+    #[n(2)]
+    pub upload_epoch: UploadEpoch,
+    /// The volume.
+    #[n(3)]
+    pub volume: VolumeId,
+    /// Its placement epoch when the chunk was written.
+    #[n(4)]
+    pub placement_epoch: PlacementEpoch,
+    /// The slot.
+    #[n(5)]
+    pub slot: ShardIndex,
+    /// The disk that was asked.
+    #[n(6)]
+    pub disk: DiskId,
+    /// What is wrong.
+    #[n(7)]
+    pub kind: FaultKind,
+    /// Who says so.
+    #[n(8)]
+    pub reporter: NodeId,
+    /// When it was seen.
+    #[n(9)]
+    pub seen_at: UnixMillis,
+}
+
 /// What an accepted command comes to.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct Applied {
@@ -168,7 +209,7 @@ pub enum Answer {
     Volumes(#[n(0)] Vec<VolumeRow>),
 }
 
-/// A change of nodes or classes that the ledger records.
+/// A change of nodes or classes, or a fault, that the ledger records.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub enum Event {
     /// A node was registered.
@@ -236,4 +277,7 @@ pub enum Event {
         #[n(2)]
         widest: ErasureScheme,
     },
+    /// A shard was found bad for the first time.
+    #[n(5)]
+    ShardFaultFound(#[n(0)] RepairRow),
 }

@@ -15,6 +15,7 @@
 //! It never erases anything: a closed volume keeps its row for good, as does a removed node, whose id is not reused.
 
 pub mod command;
+pub mod faults;
 pub mod name;
 pub mod promise;
 pub mod read;
@@ -34,10 +35,12 @@ use strongroom_types::{
     rows::{RowError, Rows},
 };
 
-pub use command::{Answer, Applied, Command, Event, NodeUpdate, Registration, SlotMove};
+pub use command::{Answer, Applied, Command, Event, NodeUpdate, Registration, ShardFault, SlotMove};
 pub use name::ClassName;
 pub use promise::{Promise, meets};
-pub use row::{ClassRow, CloseReason, DiskRow, DiskState, NodeRow, NodeState, Slot, VolumeRow, VolumeState};
+pub use row::{
+    ClassRow, CloseReason, DiskRow, DiskState, FaultKind, NodeRow, NodeState, RepairRow, Slot, VolumeRow, VolumeState,
+};
 
 /// Nodes that a cluster may ever have registered, removed ones included.
 pub const NODES_MAX: usize = 1024;
@@ -50,6 +53,15 @@ pub const OPEN_VOLUMES_MAX: usize = 64;
 /// Volumes that one `EnsureVolume` keeps open to spread the load of a large cluster.
 pub const OPEN_VOLUMES_WANTED_MAX: usize = 32;
 
+/// Shards of one volume that wait for repair at once.
+pub const REPAIRS_PER_VOLUME_MAX: u64 = 1024;
+/// Those of them that one node may have reported, so that no node alone can fill the queue.
+pub const REPAIRS_PER_VOLUME_AND_REPORTER_MAX: u64 = 256;
+/// Shards that wait for repair on the word of one node.
+pub const REPAIRS_PER_REPORTER_MAX: u64 = 8192;
+
+const _: () = assert!(REPAIRS_PER_VOLUME_AND_REPORTER_MAX < REPAIRS_PER_VOLUME_MAX);
+const _: () = assert!(REPAIRS_PER_VOLUME_AND_REPORTER_MAX < REPAIRS_PER_REPORTER_MAX);
 const _: () = assert!(OPEN_VOLUMES_WANTED_MAX <= OPEN_VOLUMES_MAX);
 
 /// Applies one command: the only way that topology rows change.
@@ -68,6 +80,7 @@ pub fn apply(rows: &mut dyn Rows, command: &Command) -> Result<Result<Applied, R
         Command::CloseVolume { volume, why } => volumes::close(rows, *volume, *why),
         Command::AddVolumeBytes { volume, bytes } => volumes::add_bytes(rows, *volume, *bytes),
         Command::MoveSlot(slot_move) => volumes::move_slot(rows, slot_move),
+        Command::NoteShardFault(fault) => faults::note(rows, fault),
     };
     outcome::split(outcome)
 }

@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, fmt};
 
 use strongroom_types::{
-    DiskId, DistrictName, ErasureScheme, KeyHash, NodeId, PlacementEpoch, ShardIndex, VolumeId, rows::Table,
+    ChunkIndex, DiskId, DistrictName, ErasureScheme, ItemId, KeyHash, NodeId, PlacementEpoch, ShardIndex, UnixMillis,
+    VolumeId,
+    rows::{Key, Table},
 };
 
 use crate::{name::ClassName, promise::Promise};
@@ -20,6 +22,14 @@ pub(crate) const OPEN_VOLUMES: Table<(ClassName, VolumeId), VolumeId> = Table::n
 pub(crate) const DISK_USE: Table<(NodeId, DiskId), DiskUseRow> = Table::new(104, "disk-use");
 /// Counters.
 pub(crate) const META: Table<(), MetaRow> = Table::new(105, "topology-meta");
+/// Bad shards that wait for repair.
+pub(crate) const REPAIRS: Table<RepairKey, RepairRow> = Table::new(106, "repairs");
+/// How many of [`REPAIRS`] are on a node.
+pub(crate) const BAD_ON_NODE: Table<NodeId, u64> = Table::new(107, "bad-on-node");
+/// How many of [`REPAIRS`] are of a volume, by who reported them.
+pub(crate) const QUEUED_IN_VOLUME: Table<(VolumeId, NodeId), u64> = Table::new(108, "queued-in-volume");
+/// How many of [`REPAIRS`] a node reported.
+pub(crate) const QUEUED_BY: Table<NodeId, u64> = Table::new(109, "queued-by");
 
 /// A node's life: in service → draining → drained → removed, reversible until removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode, minicbor::Decode)]
@@ -269,4 +279,81 @@ pub(crate) struct MetaRow {
     /// The next volume's id.
     #[n(0)]
     pub next_volume: VolumeId,
+}
+
+/// What is wrong with a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode, minicbor::Decode)]
+#[cbor(index_only)]
+pub enum FaultKind {
+    /// The node answers that it has no such shard.
+    #[n(0)]
+    Missing,
+    /// Its checksum or header does not fit.
+    #[n(1)]
+    Corrupt,
+    /// Its checksum fits, but it is not the shard of the chunk.
+    #[n(2)]
+    Lying,
+}
+
+impl FaultKind {
+    /// The word that people and scripts see.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Corrupt => "corrupt",
+            Self::Lying => "lying",
+        }
+    }
+}
+
+/// A bad shard that waits for repair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct RepairRow {
+    /// The volume.
+    #[n(0)]
+    pub volume: VolumeId,
+    /// The slot.
+    #[n(1)]
+    pub slot: ShardIndex,
+    /// Whose chunk.
+    #[n(2)]
+    pub item: ItemId,
+    /// Which chunk.
+    #[n(3)]
+    pub chunk: ChunkIndex,
+    /// The node that holds the slot.
+    #[n(4)]
+    pub node: NodeId,
+    /// Its disk.
+    #[n(5)]
+    pub disk: DiskId,
+    /// What was wrong when it was first seen.
+    #[n(6)]
+    pub kind: FaultKind,
+    /// The node that found it.
+    #[n(7)]
+    pub reporter: NodeId,
+    /// When.
+    #[n(8)]
+    pub first_seen: UnixMillis,
+}
+
+/// The shard of a chunk in a slot: what is repaired at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RepairKey {
+    pub(crate) volume: VolumeId,
+    pub(crate) slot: ShardIndex,
+    pub(crate) item: ItemId,
+    pub(crate) chunk: ChunkIndex,
+}
+
+impl Key for RepairKey {
+    fn write_to(&self, bytes: &mut Vec<u8>) {
+        self.volume.write_to(bytes);
+        bytes.push(self.slot.0);
+        self.item.write_to(bytes);
+        self.chunk.write_to(bytes);
+    }
 }

@@ -1,5 +1,6 @@
 //! The rules as tables of cluster shapes, the refused half, golden bytes, and random histories against an oracle.
 
+mod faults;
 mod golden;
 mod history;
 mod shapes;

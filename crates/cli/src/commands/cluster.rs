@@ -33,10 +33,11 @@ impl Cluster {
                     ("ledger", status.ledger_size.to_string()),
                     ("checkpoint", status.checkpoint_size.to_string()),
                     ("compliance clock", shown::time(status.clock_unix_ms)),
+                    ("repair queue", status.repair_queue.to_string()),
                 ]);
                 page.line("");
                 page.table(
-                    &["node", "district", "state", "raft role", "applied", "disks", "address"],
+                    &["node", "district", "state", "raft role", "applied", "bad shards", "disks", "address"],
                     &status.nodes.iter().map(node_row).collect::<Vec<_>>(),
                 );
                 page.line("");
@@ -47,7 +48,7 @@ impl Cluster {
                 if !status.bad_shards.is_empty() {
                     page.line("");
                     page.table(
-                        &["bad shards", "item", "volume", "node"],
+                        &["bad shard", "item", "volume", "node", "disk", "first seen"],
                         &status.bad_shards.iter().map(bad_shard_row).collect::<Vec<_>>(),
                     );
                 }
@@ -94,6 +95,7 @@ pub(super) fn status_json(status: &ShowStatusResponse) -> Value {
         "uploads": status.uploads,
         "nodes": status.nodes.iter().map(node_json).collect::<Vec<_>>(),
         "volumes": status.volumes.iter().map(volume_json).collect::<Vec<_>>(),
+        "repair_queue": status.repair_queue,
         "bad_shards": status.bad_shards.iter().map(bad_shard_json).collect::<Vec<_>>(),
     })
 }
@@ -107,6 +109,7 @@ fn node_json(node: &NodeStatus) -> Value {
         "address": node.address,
         "applied_index": node.applied_index,
         "version": node.version,
+        "bad_shards": node.bad_shards,
         "disks": node.disks.iter().map(disk_json).collect::<Vec<_>>(),
     })
 }
@@ -139,6 +142,9 @@ fn bad_shard_json(shard: &BadShard) -> Value {
         "slot": shard.slot,
         "node": shard.node,
         "fault": shard.fault,
+        "disk": hex::encode(&shard.disk_id),
+        "found_by": shard.found_by,
+        "first_seen": shown::time(shard.first_seen_unix_ms),
     })
 }
 
@@ -154,6 +160,7 @@ fn node_row(node: &NodeStatus) -> Vec<String> {
         node.state.clone(),
         node.raft_role.clone(),
         node.applied_index.to_string(),
+        node.bad_shards.to_string(),
         disks.join(", "),
         node.address.clone(),
     ]
@@ -175,5 +182,7 @@ fn bad_shard_row(shard: &BadShard) -> Vec<String> {
         format!("{} [{}]", hex::encode(&shard.item_id), shard.chunk_index),
         format!("{}/{}", shard.volume_id, shard.slot),
         shard.node.clone(),
+        hex::encode(shard.disk_id.get(..4).unwrap_or_default()),
+        shown::time(shard.first_seen_unix_ms),
     ]
 }

@@ -379,7 +379,6 @@ fn act_of(command: &Command) -> Act {
         Command::Tick(_) => Act::ClockTick,
         Command::NoteRefusal(note) => note.act,
         Command::ExpireUploads(_) => Act::UploadExpire,
-        Command::NoteShardFault(_) => Act::ShardFault,
         Command::CreateCluster(_) => Act::ClusterCreate,
     }
 }
@@ -399,7 +398,6 @@ fn named_items(command: &Command) -> Vec<ItemId> {
             Under::View(_, item) | Under::StandingView(item, _) => vec![item],
         },
         Command::NoteRefusal(note) => note.item.into_iter().collect(),
-        Command::NoteShardFault(fault) => vec![fault.item],
         Command::ApproveRequest(_)
         | Command::RejectRequest(_)
         | Command::EndSession(_)

@@ -6,8 +6,7 @@ use strongroom_custody::{
     clock::Reading,
     command::{
         AddDevice, AddUnit, ApproveRequest, BeginSession, EndSession, ExpireUploads, LabelItem, NoteRefusal,
-        NoteShardFault, RegisterPrincipal, RejectRequest, ResumeUpload, RevokePrincipal, RotatePrincipal, Seal, Tick,
-        Under,
+        RegisterPrincipal, RejectRequest, ResumeUpload, RevokePrincipal, RotatePrincipal, Seal, Tick, Under,
     },
     profile::RequestAct,
     tables::{AbsentShard, DeviceType},
@@ -70,12 +69,6 @@ pub(crate) fn of_nodes() -> Vec<Command> {
             item: Some(item(8)),
         }),
         Command::ExpireUploads(ExpireUploads { limit: 10 }),
-        Command::NoteShardFault(NoteShardFault {
-            item: item(8),
-            place: "chunk 3 of v1 slot 2".to_owned(),
-            node: NodeId(2),
-            fault: "corrupt".to_owned(),
-        }),
         Command::CreateCluster(Box::new(created())),
     ]
 }
@@ -102,7 +95,6 @@ pub(crate) const fn number(command: &Command) -> u8 {
         Command::Tick(_) => 16,
         Command::NoteRefusal(_) => 17,
         Command::ExpireUploads(_) => 18,
-        Command::NoteShardFault(_) => 19,
         Command::CreateCluster(_) => 20,
     }
 }
@@ -112,5 +104,6 @@ fn there_is_a_sample_of_every_command() {
     let mut numbers: Vec<_> = of_clients().iter().chain(&of_nodes()).map(number).collect();
     numbers.dedup();
     numbers.sort_unstable();
-    assert_eq!(numbers, (0..=20).collect::<Vec<_>>());
+    let gone = 19;
+    assert_eq!(numbers, (0..=20).filter(|number| *number != gone).collect::<Vec<_>>());
 }

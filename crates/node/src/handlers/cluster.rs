@@ -9,15 +9,18 @@ use strongroom_custody::{
     clock,
     tables::{CLUSTER, COUNTERS},
 };
-use strongroom_engine::{faults::BadShard as Bad, machine::CHECKPOINT};
+use strongroom_engine::machine::CHECKPOINT;
 use strongroom_ledger::tree;
 use strongroom_metastore::MetastoreMetrics;
 use strongroom_proto::cluster::{
     BadShard, DiskStatus, NodeStatus, ShowStatusRequest, ShowStatusResponse, VolumeStatus,
     cluster_service_server::ClusterService,
 };
-use strongroom_topology::{NodeRow, NodeState, VolumeRow, read};
-use strongroom_types::{NodeId, Refusal, VolumeId, limits, rows::Rows};
+use strongroom_topology::{NodeRow, NodeState, RepairRow, VolumeRow, faults, read};
+use strongroom_types::{
+    NodeId, Refusal, VolumeId, limits,
+    rows::{RowError, Rows},
+};
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -52,7 +55,7 @@ impl Cluster {
         let shown = nodes.iter().filter(|node| node.state != NodeState::Removed);
         Ok(ShowStatusResponse {
             cluster_id: Bytes::copy_from_slice(cluster.cluster.as_bytes()),
-            nodes: shown.map(|node| self.node_status(node, &raft)).collect(),
+            nodes: shown.map(|node| self.node_status(rows, node, &raft)).collect::<Result<_, _>>()?,
             volumes: newest_volumes(rows)?.iter().map(volume_status).collect(),
             leader: raft.leader.map_or_else(String::new, |leader| leader.to_string()),
             term: raft.term,
@@ -62,12 +65,13 @@ impl Cluster {
             checkpoint_size: CHECKPOINT.read(rows, &())?.map_or(0, |row| row.size),
             items: counters.items,
             uploads: counters.uploads,
-            bad_shards: self.edge.engine().faults().list(SHOWN_MAX).iter().map(bad_shard).collect(),
+            bad_shards: faults::queue(rows, SHOWN_MAX)?.iter().map(bad_shard).collect(),
             trial: cluster.trial,
+            repair_queue: faults::queued(rows)?,
         })
     }
 
-    fn node_status(&self, row: &NodeRow, raft: &MetastoreMetrics) -> NodeStatus {
+    fn node_status(&self, rows: &dyn Rows, row: &NodeRow, raft: &MetastoreMetrics) -> Result<NodeStatus, RowError> {
         let answer = self.node.beats.fresh(row.id, self.node.boottime_ms());
         let disks = answer.iter().flat_map(|answer| &answer.disks).map(|disk| DiskStatus {
             disk_id: disk.disk_id.clone(),
@@ -76,7 +80,7 @@ impl Cluster {
             total_bytes: disk.total_bytes,
             shards: disk.shards,
         });
-        NodeStatus {
+        Ok(NodeStatus {
             name: row.id.to_string(),
             district: row.district.to_string(),
             state: node_state(row.state, answer.is_some()).to_owned(),
@@ -85,7 +89,8 @@ impl Cluster {
             disks: disks.collect(),
             applied_index: answer.as_ref().map_or(0, |answer| answer.applied_index),
             version: answer.map_or_else(String::new, |answer| answer.version),
-        }
+            bad_shards: faults::bad_on_node(rows, row.id)?,
+        })
     }
 }
 
@@ -137,13 +142,16 @@ fn volume_status(volume: &VolumeRow) -> VolumeStatus {
     }
 }
 
-fn bad_shard(bad: &Bad) -> BadShard {
+fn bad_shard(bad: &RepairRow) -> BadShard {
     BadShard {
-        item_id: Bytes::copy_from_slice(bad.address.item.as_bytes()),
-        chunk_index: bad.address.index.0,
-        volume_id: bad.address.volume.to_string(),
-        slot: u32::from(bad.address.slot.0),
+        item_id: Bytes::copy_from_slice(bad.item.as_bytes()),
+        chunk_index: bad.chunk.0,
+        volume_id: bad.volume.to_string(),
+        slot: u32::from(bad.slot.0),
         node: bad.node.to_string(),
-        fault: bad.fault.name().to_owned(),
+        fault: bad.kind.name().to_owned(),
+        disk_id: Bytes::copy_from_slice(bad.disk.as_bytes()),
+        found_by: bad.reporter.to_string(),
+        first_seen_unix_ms: bad.first_seen.0,
     }
 }
