@@ -41,9 +41,18 @@ impl Run {
         self.took.cpu_s / gib(self.took.bytes)
     }
 
+    /// What the nodes spent on one original, in milliseconds.
+    pub(crate) fn nodes_cpu_ms_per_item(&self) -> f64 {
+        self.nodes_cpu.as_secs_f64() * 1000.0 / self.count()
+    }
+
     /// Originals in a second.
     pub(crate) fn per_s(&self) -> f64 {
-        f64::from(u32::try_from(self.took.items.len()).expect("fewer than four billion")) / self.took.wall_s
+        self.count() / self.took.wall_s
+    }
+
+    fn count(&self) -> f64 {
+        f64::from(u32::try_from(self.took.items.len()).expect("fewer than four billion"))
     }
 }
 
@@ -60,6 +69,8 @@ pub(crate) struct Whole {
     pub(crate) seals: Run,
     pub(crate) read: Run,
     pub(crate) degraded_read: Run,
+    /// Four large originals through four gateways at once: what memory is measured under.
+    pub(crate) ingest_large_by_four: Run,
     /// The most memory that any node ever had.
     pub(crate) node_rss_max_mib: f64,
 }
@@ -76,12 +87,23 @@ pub(crate) fn measure(binary: &Path, scale: Scale) -> Result<Whole> {
     let ingest_many = bench.ingest("ingest, many originals", 1, files)?;
     let ingest_many_by_four = bench.ingest("ingest, many, 4 clients", 4, files)?;
     let seals = bench.ingest("ingest, 4 KiB, 16 clients", 16, Files { count: scale.pick(2048, 256), bytes: 4096 })?;
+    let large_by_four = Files { count: 4, bytes: usize::try_from(PROGRESS_BYTES)? * scale.pick(32, 1) };
+    let ingest_large_by_four = bench.ingest_copies("ingest, 4 large, 4 clients", 4, large_by_four)?;
     let item = ingest.took.items.first().context("one was ingested")?;
     let read = bench.copy_out("read", item)?;
     let node_rss_max_mib = bench.resident_max()?;
     bench.lose_two_nodes()?;
     let degraded_read = bench.copy_out("read, two nodes lost", item)?;
-    Ok(Whole { ingest, ingest_many, ingest_many_by_four, seals, read, degraded_read, node_rss_max_mib })
+    Ok(Whole {
+        ingest,
+        ingest_many,
+        ingest_many_by_four,
+        seals,
+        read,
+        degraded_read,
+        ingest_large_by_four,
+        node_rss_max_mib,
+    })
 }
 
 fn memory_folder() -> Result<TempDir> {
@@ -102,15 +124,34 @@ struct Bench {
 
 impl Bench {
     fn ingest(&self, name: &'static str, clients: usize, files: Files) -> Result<Run> {
-        let folder = self.files.path().join("originals");
-        std::fs::create_dir(&folder)?;
+        let folder = self.originals()?;
         for number in 0..files.count {
             let content = bytes(files.bytes, number as u64 * 64 + clients as u64);
-            std::fs::write(folder.join(format!("{number:04}.mp4")), content)?;
+            std::fs::write(original(&folder, number), content)?;
         }
-        let run = self.run(name, &["ingest", "--clients", &clients.to_string(), path(&folder)?])?;
+        self.ingest_all(name, clients, files, &folder)
+    }
+
+    /// As [`Bench::ingest`] with the same content under each name: it lies in memory once.
+    fn ingest_copies(&self, name: &'static str, clients: usize, files: Files) -> Result<Run> {
+        let folder = self.originals()?;
+        std::fs::write(original(&folder, 0), bytes(files.bytes, clients as u64))?;
+        for number in 1..files.count {
+            std::fs::hard_link(original(&folder, 0), original(&folder, number))?;
+        }
+        self.ingest_all(name, clients, files, &folder)
+    }
+
+    fn originals(&self) -> Result<PathBuf> {
+        let folder = self.files.path().join("originals");
+        std::fs::create_dir(&folder)?;
+        Ok(folder)
+    }
+
+    fn ingest_all(&self, name: &'static str, clients: usize, files: Files, folder: &Path) -> Result<Run> {
+        let run = self.run(name, &["ingest", "--clients", &clients.to_string(), path(folder)?])?;
         ensure!(run.took.items.len() == files.count, "{name}: {} of {}", run.took.items.len(), files.count);
-        std::fs::remove_dir_all(&folder)?;
+        std::fs::remove_dir_all(folder)?;
         Ok(run)
     }
 
@@ -178,6 +219,10 @@ impl Bench {
 /// What the processes that are still there have used. One that was killed may be shown for a moment longer.
 fn since(before: &BTreeMap<u32, Duration>, after: &BTreeMap<u32, Duration>) -> Duration {
     after.iter().filter_map(|(pid, cpu)| cpu.checked_sub(*before.get(pid)?)).sum()
+}
+
+fn original(folder: &Path, number: usize) -> PathBuf {
+    folder.join(format!("{number:04}.mp4"))
 }
 
 fn path(path: &Path) -> Result<&str> {

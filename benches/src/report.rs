@@ -56,8 +56,17 @@ fn path_table(stages: Option<&Stages>, whole: &Whole) -> String {
         let stages = stages?;
         paths(stages, whole).into_iter().find(|(_, run, _)| run.name == name).map(|(_, _, terms)| sums::total(&terms))
     };
-    let Whole { ingest, ingest_many, ingest_many_by_four, seals, read, degraded_read, node_rss_max_mib } = whole;
-    for run in [ingest, ingest_many, ingest_many_by_four, read, degraded_read] {
+    let Whole {
+        ingest,
+        ingest_many,
+        ingest_many_by_four,
+        seals,
+        read,
+        degraded_read,
+        ingest_large_by_four,
+        node_rss_max_mib,
+    } = whole;
+    for run in [ingest, ingest_many, ingest_many_by_four, ingest_large_by_four, read, degraded_read] {
         let (nodes, client) = (run.nodes_cpu_s_per_gib(), run.client_cpu_s_per_gib());
         let _ = write!(table, "{:<28}{:>10.0}{nodes:>12.2}{client:>12.2}", run.name, run.mib_s());
         let _ = match sum_of(run.name) {
@@ -65,7 +74,8 @@ fn path_table(stages: Option<&Stages>, whole: &Whole) -> String {
             None => writeln!(table),
         };
     }
-    let _ = writeln!(table, "{:<28}{:>10.0} seals/s", seals.name, seals.per_s());
+    let cpu_ms = seals.nodes_cpu_ms_per_item();
+    let _ = writeln!(table, "{:<28}{:>10.0} seals/s, {cpu_ms:.1} CPU-ms of the nodes each", seals.name, seals.per_s());
     let _ = writeln!(table, "{:<28}{node_rss_max_mib:>10.0} MiB", "largest node in memory");
     table
 }
@@ -82,7 +92,12 @@ fn summary(stages: Option<&Stages>, whole: Option<&Whole>) -> Value {
     if let Some(whole) = whole {
         put("ingest_many_mib_s".to_owned(), whole.ingest_many.mib_s());
         put("ingest_many_4_clients_mib_s".to_owned(), whole.ingest_many_by_four.mib_s());
+        put("ingest_many_over_one_cpu".to_owned(), over(&whole.ingest_many, &whole.ingest));
+        put("ingest_large_4_clients_mib_s".to_owned(), whole.ingest_large_by_four.mib_s());
         put("seal_per_s".to_owned(), whole.seals.per_s());
+        put("seal_cpu_ms".to_owned(), whole.seals.nodes_cpu_ms_per_item());
+        put("degraded_over_healthy_read_mib_s".to_owned(), whole.degraded_read.mib_s() / whole.read.mib_s());
+        put("degraded_over_healthy_read_cpu".to_owned(), over(&whole.degraded_read, &whole.read));
         put("node_rss_max_mib".to_owned(), whole.node_rss_max_mib);
         for (name, run) in [("ingest", &whole.ingest), ("read", &whole.read), ("degraded_read", &whole.degraded_read)] {
             put(format!("{name}_mib_s"), run.mib_s());
@@ -97,6 +112,11 @@ fn summary(stages: Option<&Stages>, whole: Option<&Whole>) -> Value {
         }
     }
     Value::Object(flat)
+}
+
+/// What the nodes spend on a GiB of one run, as a multiple of another's.
+fn over(run: &Run, other: &Run) -> f64 {
+    run.nodes_cpu_s_per_gib() / other.nodes_cpu_s_per_gib()
 }
 
 /// One bar of the chart: what it shows, and its segments, the last being what no stage explains.
@@ -174,6 +194,7 @@ mod tests {
             seals: run("seals", 1),
             read: run("read", 4),
             degraded_read: run("degraded", 5),
+            ingest_large_by_four: run("large", 6),
             node_rss_max_mib: 100.0,
         }
     }
@@ -191,7 +212,11 @@ mod tests {
             ("degraded_read_cost_ratio", 2.5),
             ("ingest_client_cpu_s_per_gib", 1.0),
             ("read_client_cpu_s_per_gib", 1.0),
+            ("ingest_many_over_one_cpu", 1.0),
             ("seal_per_s", 5.0),
+            ("seal_cpu_ms", 100.0),
+            ("degraded_over_healthy_read_mib_s", 1.0),
+            ("degraded_over_healthy_read_cpu", 1.25),
             ("node_rss_max_mib", 100.0),
             ("stage_sha256_cpu_s_per_gib", 3.0),
         ] {

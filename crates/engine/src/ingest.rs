@@ -27,10 +27,10 @@ use strongroom_types::{
 use tokio::{sync::OwnedSemaphorePermit, task::JoinSet};
 
 use crate::{
-    catalog::{broken, refusal_of},
+    catalog::{Snapshot, broken, refusal_of},
     machine::{Answer, Idempotency, Outcome, remembered},
     place::{ChunkId, Placed},
-    system::Engine,
+    system::{Engine, off_the_runtime},
 };
 
 /// An upload as its caller finds it.
@@ -75,18 +75,26 @@ impl Engine {
         description: Description,
         idempotency: Idempotency,
     ) -> Result<Opened, Refusal> {
-        let rows = self.catalog.read().await?;
-        let before = remembered(&*rows, &actor, &idempotency).map_err(|error| broken(&error))?;
-        drop(rows);
-        let answer = match before {
-            Some(Outcome::Done(answer)) => answer,
+        // What this node's own rows do not know yet, `apply` does; what they know may be told no more.
+        let before = match remembered_in(&self.catalog.read_here()?, &actor, &idempotency)? {
+            None => None,
+            Some(_) => remembered_in(&self.catalog.read().await?, &actor, &idempotency)?,
+        };
+        let (answer, drawn) = match before {
+            Some(Outcome::Done(answer)) => (answer, None),
             // A key that was used for something else is refused where that becomes a record: by `apply`.
             Some(Outcome::Refused(_)) | None => {
                 let open = self.new_item(description).await?;
-                self.catalog.submit(actor, custody::Command::OpenUpload(open).into(), Some(idempotency)).await?
+                let drawn = open.item;
+                let command = custody::Command::OpenUpload(open).into();
+                (self.catalog.submit(actor, command, Some(idempotency)).await?, Some(drawn))
             }
         };
         match answer {
+            // Opened by this very command: nobody can have sent anything.
+            Answer::Custody(custody::Answer::UploadOpened(item)) if drawn == Some(item) => {
+                Ok(Opened { item, committed_bytes: 0, sealed: false })
+            }
             Answer::Custody(custody::Answer::UploadOpened(item)) => self.find_upload(item).await,
             other => Err(unexpected(&other)),
         }
@@ -164,24 +172,25 @@ impl Engine {
                 limits::SMALL_ORIGINAL_BYTES_MAX
             )));
         }
-        let rows = self.catalog.read().await?;
-        match remembered(&*rows, &actor, &idempotency).map_err(|error| broken(&error))? {
-            Some(Outcome::Done(answer)) => {
-                let sealed = sealed(answer)?;
-                let item = custody::item::sealed(&*rows, sealed.item).map_err(refusal_of)?;
-                return Ok((sealed, item.original));
+        if !self.is_new_here(&actor, &idempotency)? {
+            let rows = self.catalog.read().await?;
+            match remembered_in(&rows, &actor, &idempotency)? {
+                Some(Outcome::Done(answer)) => {
+                    let sealed = sealed(answer)?;
+                    let item = custody::item::sealed(&*rows, sealed.item).map_err(refusal_of)?;
+                    return Ok((sealed, item.original));
+                }
+                // As above, and nothing is stored for such a key.
+                Some(Outcome::Refused(refusal)) => {
+                    drop(rows);
+                    self.open_upload(actor, description, idempotency).await?;
+                    return Err(refusal);
+                }
+                None => {}
             }
-            // As above, and nothing is stored for such a key.
-            Some(Outcome::Refused(refusal)) => {
-                drop(rows);
-                self.open_upload(actor, description, idempotency).await?;
-                return Err(refusal);
-            }
-            None => {}
+            // Who may not open an upload is refused before any byte is stored.
+            refuse_early(&*rows, &actor)?;
         }
-        // Who may not open an upload is refused before any byte is stored.
-        refuse_early(&*rows, &actor)?;
-        drop(rows);
         let permit = self.chunk_permit().await;
         let (key, open) = self.new_item_with_key(description).await?;
         let (step, end) = self.place_small(open.item, key, data).await?;
@@ -189,6 +198,14 @@ impl Engine {
         drop(permit);
         let seal = custody::Command::SealOriginal(SealOriginal { open, step, end });
         Ok((sealed(self.catalog.submit(actor, seal.into(), Some(idempotency)).await?)?, end))
+    }
+
+    /// Whether this node's own rows know nothing against a new item under this key. They may be a moment old, which
+    /// costs nothing but shards that nobody names: `apply` knows the key and the caller's rights as they are then.
+    fn is_new_here(&self, actor: &Actor, idempotency: &Idempotency) -> Result<bool, Refusal> {
+        let rows = self.catalog.read_here()?;
+        let before = remembered_in(&rows, actor, idempotency)?;
+        Ok(before.is_none() && refuse_early(&*rows, actor).is_ok())
     }
 
     async fn place_small(&self, item: ItemId, key: ItemKey, data: Bytes) -> Result<(ManifestStep, UploadEnd), Refusal> {
@@ -202,7 +219,7 @@ impl Engine {
             return Ok((ManifestStep { runs: Vec::new() }, end));
         };
         let size_bytes = plain.bytes.len() as u64;
-        let (done, sha256) = blocking(move || {
+        let (done, sha256) = off_the_runtime(plain.bytes.len(), move || {
             let done = stage.run(plain);
             (done, stage.sha256.finish())
         })
@@ -356,7 +373,7 @@ impl UploadStream {
         let permit = self.engine.chunk_permit().await;
         let (index, bytes) = (plain.index, plain.bytes.len() as u64);
         let mut stage = self.stage.take().expect("a stream stages one chunk at a time");
-        let (stage, done) = blocking(move || {
+        let (stage, done) = off_the_runtime(plain.bytes.len(), move || {
             let done = stage.run(plain);
             (stage, done)
         })
@@ -510,6 +527,10 @@ fn check_announced(end: &UploadEnd, announced: Announced) -> Result<(), Refusal>
     ))
 }
 
+fn remembered_in(rows: &Snapshot, actor: &Actor, idempotency: &Idempotency) -> Result<Option<Outcome>, Refusal> {
+    remembered(&**rows, actor, idempotency).map_err(|error| broken(&error))
+}
+
 fn refuse_early(rows: &dyn strongroom_types::rows::Rows, actor: &Actor) -> Result<(), Refusal> {
     match actor {
         Actor::Client(key) => {
@@ -533,8 +554,4 @@ pub(crate) fn unexpected(answer: &Answer) -> Refusal {
 
 fn empty_digest() -> ItemDigest {
     tree::item_digest(&[], 0).expect("no chunks make an empty original")
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work).await.expect("hashing and sealing do not panic")
 }

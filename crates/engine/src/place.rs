@@ -13,7 +13,10 @@ use strongroom_types::{
 };
 use tracing::warn;
 
-use crate::{cache::OpenVolume, system::Engine};
+use crate::{
+    cache::OpenVolume,
+    system::{Engine, off_the_runtime},
+};
 
 /// A put that takes longer than this counts as failed; the shard may become durable all the same.
 const PUT_DEADLINE: Duration = Duration::from_secs(4);
@@ -95,9 +98,7 @@ impl Engine {
     async fn put_shards(&self, chunk: ChunkId, sealed: &SealedChunk, volume: &OpenVolume) -> Vec<bool> {
         let scheme = volume.row.scheme;
         let of_chunk = sealed.clone();
-        // Encoding takes milliseconds of one core: not on the threads that serve connections.
-        let shards =
-            tokio::task::spawn_blocking(move || of_chunk.shards(scheme)).await.expect("encoding does not panic");
+        let shards = off_the_runtime(sealed.bytes.len(), move || of_chunk.shards(scheme)).await;
         let mut puts: FuturesUnordered<_> = shards
             .into_iter()
             .zip(volume.row.slots.iter())

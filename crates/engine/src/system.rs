@@ -29,6 +29,18 @@ impl System {
     }
 }
 
+/// Up to here, work on a chunk takes less time than handing it to another thread and back.
+const INLINE_BYTES_MAX: usize = 64 << 10;
+
+/// Hashing, sealing and encoding take milliseconds of one core for a full chunk: not on the threads that serve
+/// connections. For a small one they stay where they are.
+pub(crate) async fn off_the_runtime<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
+    if bytes <= INLINE_BYTES_MAX {
+        return work();
+    }
+    tokio::task::spawn_blocking(work).await.expect("hashing, sealing and encoding do not panic")
+}
+
 /// The use cases of one node.
 #[derive(Clone)]
 pub struct Engine {

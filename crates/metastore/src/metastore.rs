@@ -31,7 +31,7 @@ use tonic::Status;
 use crate::{
     applier::{Applier, Members},
     config::{FatalHook, MetastoreConfig},
-    core::{AttemptError, Core},
+    core::Core,
     durable::{self, FormatError},
     encoding::{
         self, AppendAnswerRow, AppendRow, EncodingError, OpaquesRow, SnapshotAnswerRow, VoteAnswerRow, VoteAskRow,
@@ -40,9 +40,9 @@ use crate::{
     live::StateView,
     log_store::LogStore,
     network::{Network, PeerChannels},
-    proposer::{self, Committed, ProposeError, Proposer},
+    proposer::{Committed, ProposeError, Proposer},
     raft::{PeerNode, Raft, SnapshotData, TypeConfig, Vote},
-    reader::{ReadError, Reader},
+    reader::{Ask, ReadError, Reader},
     reception::{Parts, ReceiveError},
     state_machine::StateMachine,
     store_error::{StoreError, blocking},
@@ -252,6 +252,8 @@ struct Inner {
     core: Arc<Core>,
     proposer: Proposer,
     reader: Reader,
+    /// Questions of other nodes share rounds too: each round costs a call to every voter.
+    reader_for_peers: Reader,
     /// One snapshot is received at a time.
     receiving: tokio::sync::Mutex<()>,
     runtime: tokio::runtime::Handle,
@@ -299,7 +301,8 @@ impl Metastore {
         tokio::spawn(watch_raft(Arc::clone(&core), config.on_fatal));
         let inner = Inner {
             proposer: Proposer::start(Arc::clone(&core)),
-            reader: Reader::start(Arc::clone(&core)),
+            reader: Reader::start(Arc::clone(&core), Ask::Leader),
+            reader_for_peers: Reader::start(Arc::clone(&core), Ask::Here),
             core,
             receiving: tokio::sync::Mutex::default(),
             runtime: tokio::runtime::Handle::current(),
@@ -670,7 +673,7 @@ impl Metastore {
             let admitted = self.core().state.admit(from, &command.0);
             admitted.map_err(|why| HandleError::NotAdmitted { from, why })?;
         }
-        let done = proposer::place_here(self.core(), commands).await?;
+        let done = self.inner.proposer.place_here(commands).await?;
         let outcomes_cbor = encoding::to_bytes(&OpaquesRow { items: done.outcomes }).into();
         Ok(ProposeResponse { outcomes_cbor, log_index: done.log_index })
     }
@@ -680,14 +683,8 @@ impl Metastore {
     /// # Errors
     /// [`HandleError`], which turns into a status.
     pub async fn handle_read_index(&self, _: ReadIndexRequest) -> Result<ReadIndexResponse, HandleError> {
-        let asked = timeout(self.core().propose_timeout, self.core().read_index_here()).await;
-        let no_leader = |detail| ReadError::NoLeader { waited: Duration::ZERO, detail };
-        match asked {
-            Ok(Ok(log_index)) => Ok(ReadIndexResponse { log_index }),
-            Ok(Err(AttemptError::Stopped(detail))) => Err(ReadError::Stopped { detail }.into()),
-            Ok(Err(AttemptError::NotTaken(detail) | AttemptError::Unknown(detail))) => Err(no_leader(detail).into()),
-            Err(_) => Err(no_leader("a majority did not confirm in time".to_owned()).into()),
-        }
+        let log_index = self.inner.reader_for_peers.read_index().await?;
+        Ok(ReadIndexResponse { log_index })
     }
 
     fn core(&self) -> &Arc<Core> {

@@ -1,7 +1,8 @@
 //! Proposals: many commands, few entries.
 //!
-//! In openraft 0.9 each entry costs an fsync of its own, so one task collects what is waiting into a batch and keeps
-//! a few batches under way. It promises an answer to each command by its deadline, and that a command whose fate is
+//! In openraft 0.9 each entry costs an fsync of its own on every replica, so one task collects what is waiting into a
+//! batch and keeps a few batches under way. Batches that other nodes send to the leader wait in the same queue and
+//! share its entries; they are never sent on. It promises an answer to each command by its deadline, and that a command whose fate is
 //! unknown is never proposed a second time: it answers [`ProposeError::Unknown`], and the caller asks again under the
 //! same idempotency key. Only a batch that certainly reached nobody's log is tried elsewhere.
 
@@ -23,8 +24,9 @@ use crate::{
     raft::Opaque,
 };
 
-/// Batches under way at once: while one is being synced or replicated, the next are.
-const BATCHES_IN_FLIGHT: usize = 4;
+/// Batches under way to a leader elsewhere at once. The leader itself has one entry under way at a time: what comes
+/// meanwhile shares the next, and an entry costs every replica a sync, two calls and four changes of thread.
+const BATCHES_IN_FLIGHT: u32 = 2;
 
 /// A command that is committed and applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,10 +85,27 @@ impl ProposeError {
     }
 }
 
+/// Commands that go into one entry together, and who waits for their outcomes.
 struct Waiting {
-    command: Opaque,
+    commands: Vec<Opaque>,
     deadline: Instant,
-    answer: oneshot::Sender<Result<Committed, ProposeError>>,
+    origin: Origin,
+    answer: oneshot::Sender<Result<Done, ProposeError>>,
+}
+
+/// Where commands come from, which decides where they may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// This node: to whoever leads.
+    Own,
+    /// Another node, which took this one for the leader: into this node's log or nowhere.
+    Peer,
+}
+
+impl Waiting {
+    fn bytes(&self) -> usize {
+        self.commands.iter().map(|command| command.0.len()).sum()
+    }
 }
 
 /// The way in for commands.
@@ -108,9 +127,22 @@ impl Proposer {
         if command.len() > limits::BATCH_BYTES_MAX {
             return Err(ProposeError::TooLarge { bytes: command.len(), max: limits::BATCH_BYTES_MAX });
         }
+        let done = self.enqueue(vec![Opaque(command)], Origin::Own).await?;
+        match done.outcomes.into_iter().next() {
+            Some(outcome) => Ok(Committed { log_index: done.log_index, outcome: outcome.0 }),
+            None => Err(ProposeError::Unknown { detail: "an entry was applied without an outcome".to_owned() }),
+        }
+    }
+
+    /// Places a batch that another node sent here; it is not sent on. Its size has been checked.
+    pub(crate) async fn place_here(&self, commands: Vec<Opaque>) -> Result<Done, ProposeError> {
+        self.enqueue(commands, Origin::Peer).await
+    }
+
+    async fn enqueue(&self, commands: Vec<Opaque>, origin: Origin) -> Result<Done, ProposeError> {
         let deadline = Instant::now() + self.timeout;
         let (answer, outcome) = oneshot::channel();
-        let waiting = Waiting { command: Opaque(command), deadline, answer };
+        let waiting = Waiting { commands, deadline, origin, answer };
         // Tried at once first: then commands enter the queue in the order in which they were first polled.
         match self.queue.try_send(waiting) {
             Ok(()) => {}
@@ -130,10 +162,10 @@ impl Proposer {
 
 /// Takes what is waiting, as much as fits into an entry, whenever there is room for another batch.
 async fn collect(core: Arc<Core>, mut waiting: mpsc::Receiver<Waiting>) {
-    let in_flight = Arc::new(Semaphore::new(BATCHES_IN_FLIGHT));
+    let in_flight = Arc::new(Semaphore::new(usize::try_from(BATCHES_IN_FLIGHT).expect("a few")));
     let mut held_over = None;
     loop {
-        let Ok(permit) = Arc::clone(&in_flight).acquire_owned().await else { return };
+        let Ok(mut permit) = Arc::clone(&in_flight).acquire_owned().await else { return };
         let first = match held_over.take() {
             Some(first) => first,
             None => match waiting.recv().await {
@@ -141,17 +173,21 @@ async fn collect(core: Arc<Core>, mut waiting: mpsc::Receiver<Waiting>) {
                 None => return,
             },
         };
-        let batch = fill(first, &mut waiting, &mut held_over);
+        if matches!(core.leader(), Leader::Here) {
+            let Ok(others) = Arc::clone(&in_flight).acquire_many_owned(BATCHES_IN_FLIGHT - 1).await else { return };
+            permit.merge(others);
+        }
+        let mut batch = fill(first, &mut waiting, &mut held_over);
+        let leads = matches!(core.leader(), Leader::Here);
+        if !leads {
+            batch = without_peers(batch);
+        }
         let Some(earliest) = batch.iter().map(|waiting| waiting.deadline).min() else { continue };
         // Given to Raft here and not in the spawned task, so that entries keep the order of the queue.
-        let begun = match core.leader() {
-            Leader::Here => Some(core.begin(commands_of(&batch)).await),
-            Leader::There(..) | Leader::Nobody => None,
-        };
+        let begun = if leads { Some(core.begin(commands_of(&batch)).await) } else { None };
         let core = Arc::clone(&core);
         tokio::spawn(async move {
-            let placed = place(&core, commands_of(&batch), begun, earliest).await;
-            answer(batch, placed);
+            settle(&core, batch, begun, earliest).await;
             drop(permit);
         });
     }
@@ -161,45 +197,67 @@ async fn collect(core: Arc<Core>, mut waiting: mpsc::Receiver<Waiting>) {
 fn fill(first: Waiting, waiting: &mut mpsc::Receiver<Waiting>, held_over: &mut Option<Waiting>) -> Vec<Waiting> {
     let now = Instant::now();
     let mut batch = Vec::new();
-    let mut bytes = 0;
+    let (mut commands, mut bytes) = (0, 0);
     let mut next = Some(first);
     while let Some(candidate) = next {
+        let (more_commands, more_bytes) = (candidate.commands.len(), candidate.bytes());
+        let fits =
+            commands + more_commands <= limits::BATCH_COMMANDS_MAX && bytes + more_bytes <= limits::BATCH_BYTES_MAX;
         if candidate.deadline <= now {
             // Nobody may be listening any more, which is fine.
             let _ = candidate.answer.send(Err(ProposeError::Overloaded));
-        } else if !batch.is_empty() && bytes + candidate.command.0.len() > limits::BATCH_BYTES_MAX {
+        } else if !batch.is_empty() && !fits {
             *held_over = Some(candidate);
             break;
         } else {
-            bytes += candidate.command.0.len();
+            commands += more_commands;
+            bytes += more_bytes;
             batch.push(candidate);
         }
-        next = if batch.len() < limits::BATCH_COMMANDS_MAX { waiting.try_recv().ok() } else { None };
+        next = if commands < limits::BATCH_COMMANDS_MAX { waiting.try_recv().ok() } else { None };
     }
     batch
 }
 
+/// Brings a batch to its end: what this node's Raft did not take goes to whoever leads, where it may.
+async fn settle(core: &Core, mut batch: Vec<Waiting>, begun: Option<Result<Pending, AttemptError>>, deadline: Instant) {
+    if let Some(begun) = begun {
+        let attempt = match begun {
+            Ok(pending) => core.finish(pending, deadline).await,
+            Err(error) => Err(error),
+        };
+        match attempt {
+            Ok(done) => return answer(batch, Ok(done)),
+            Err(AttemptError::Unknown(detail)) => return answer(batch, Err(ProposeError::Unknown { detail })),
+            Err(AttemptError::Stopped(detail)) => return answer(batch, Err(ProposeError::Stopped { detail })),
+            Err(AttemptError::NotTaken(_)) => batch = without_peers(batch),
+        }
+    }
+    if !batch.is_empty() {
+        let placed = place(core, commands_of(&batch), deadline).await;
+        answer(batch, placed);
+    }
+}
+
+/// Gives batches of other nodes back to them: this node does not lead, and nothing of theirs was proposed.
+fn without_peers(batch: Vec<Waiting>) -> Vec<Waiting> {
+    let (peers, own) = batch.into_iter().partition(|waiting| waiting.origin == Origin::Peer);
+    let detail = "this node does not lead".to_owned();
+    answer(peers, Err(ProposeError::NoLeader { waited: Duration::ZERO, detail }));
+    own
+}
+
 /// Finds a leader that takes the batch.
-async fn place(
-    core: &Core,
-    commands: Vec<Opaque>,
-    begun: Option<Result<Pending, AttemptError>>,
-    deadline: Instant,
-) -> Result<Done, ProposeError> {
+async fn place(core: &Core, commands: Vec<Opaque>, deadline: Instant) -> Result<Done, ProposeError> {
     let started = Instant::now();
-    let mut begun = begun;
     loop {
-        let attempt = match begun.take() {
-            Some(Ok(pending)) => core.finish(pending, deadline).await,
-            Some(Err(error)) => Err(error),
-            None => match core.leader() {
-                Leader::Here => match core.begin(commands.clone()).await {
-                    Ok(pending) => core.finish(pending, deadline).await,
-                    Err(error) => Err(error),
-                },
-                Leader::There(node, address) => core.forward(node, &address, commands.clone(), deadline).await,
-                Leader::Nobody => Err(AttemptError::NotTaken("there is no leader".to_owned())),
+        let attempt = match core.leader() {
+            Leader::Here => match core.begin(commands.clone()).await {
+                Ok(pending) => core.finish(pending, deadline).await,
+                Err(error) => Err(error),
             },
+            Leader::There(node, address) => core.forward(node, &address, commands.clone(), deadline).await,
+            Leader::Nobody => Err(AttemptError::NotTaken("there is no leader".to_owned())),
         };
         let detail = match attempt {
             Ok(done) => return Ok(done),
@@ -214,25 +272,13 @@ async fn place(
     }
 }
 
-/// Places a batch that another node sent here; it is not sent on.
-pub(crate) async fn place_here(core: &Core, commands: Vec<Opaque>) -> Result<Done, ProposeError> {
-    let started = Instant::now();
-    let attempt = match core.begin(commands).await {
-        Ok(pending) => core.finish(pending, started + core.propose_timeout).await,
-        Err(error) => Err(error),
-    };
-    attempt.map_err(|error| match error {
-        AttemptError::NotTaken(detail) => ProposeError::NoLeader { waited: started.elapsed(), detail },
-        AttemptError::Unknown(detail) => ProposeError::Unknown { detail },
-        AttemptError::Stopped(detail) => ProposeError::Stopped { detail },
-    })
-}
-
 fn answer(batch: Vec<Waiting>, placed: Result<Done, ProposeError>) {
     match placed {
-        Ok(done) => {
-            for (waiting, outcome) in batch.into_iter().zip(done.outcomes) {
-                let _ = waiting.answer.send(Ok(Committed { log_index: done.log_index, outcome: outcome.0 }));
+        Ok(Done { log_index, outcomes }) => {
+            let mut outcomes = outcomes.into_iter();
+            for waiting in batch {
+                let outcomes = outcomes.by_ref().take(waiting.commands.len()).collect();
+                let _ = waiting.answer.send(Ok(Done { log_index, outcomes }));
             }
         }
         Err(error) => {
@@ -244,7 +290,7 @@ fn answer(batch: Vec<Waiting>, placed: Result<Done, ProposeError>) {
 }
 
 fn commands_of(batch: &[Waiting]) -> Vec<Opaque> {
-    batch.iter().map(|waiting| waiting.command.clone()).collect()
+    batch.iter().flat_map(|waiting| waiting.commands.iter().cloned()).collect()
 }
 
 fn stopped() -> ProposeError {

@@ -59,6 +59,15 @@ const ATTEMPT: Duration = Duration::from_secs(2);
 
 type Question = oneshot::Sender<Result<u64, ReadError>>;
 
+/// Whom a round asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// Whoever leads.
+    Leader,
+    /// This node, once: for the questions of others, which are never asked on.
+    Here,
+}
+
 /// The way in for reads.
 pub(crate) struct Reader {
     queue: mpsc::Sender<Question>,
@@ -66,9 +75,9 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// Starts the asking task; it ends with this handle.
-    pub(crate) fn start(core: Arc<Core>) -> Self {
+    pub(crate) fn start(core: Arc<Core>, whom: Ask) -> Self {
         let (queue, questions) = mpsc::channel(limits::PROPOSER_QUEUE);
-        tokio::spawn(ask_in_rounds(core, questions));
+        tokio::spawn(ask_in_rounds(core, whom, questions));
         Self { queue }
     }
 
@@ -82,13 +91,16 @@ impl Reader {
     }
 }
 
-async fn ask_in_rounds(core: Arc<Core>, mut questions: mpsc::Receiver<Question>) {
+async fn ask_in_rounds(core: Arc<Core>, whom: Ask, mut questions: mpsc::Receiver<Question>) {
     while let Some(first) = questions.recv().await {
         let mut round = vec![first];
         while let Ok(another) = questions.try_recv() {
             round.push(another);
         }
-        let answer = ask(&core).await;
+        let answer = match whom {
+            Ask::Leader => ask(&core).await,
+            Ask::Here => ask_here(&core).await,
+        };
         for question in round {
             // Whoever stopped waiting is not missed.
             let _ = question.send(answer.clone());
@@ -116,6 +128,16 @@ async fn ask(core: &Core) -> Result<u64, ReadError> {
             return Err(ReadError::NoLeader { waited: started.elapsed(), detail });
         }
         core.wait_for_news(deadline).await;
+    }
+}
+
+async fn ask_here(core: &Core) -> Result<u64, ReadError> {
+    let no_leader = |detail| ReadError::NoLeader { waited: Duration::ZERO, detail };
+    match tokio::time::timeout(core.propose_timeout, core.read_index_here()).await {
+        Ok(Ok(index)) => Ok(index),
+        Ok(Err(AttemptError::Stopped(detail))) => Err(ReadError::Stopped { detail }),
+        Ok(Err(AttemptError::NotTaken(detail) | AttemptError::Unknown(detail))) => Err(no_leader(detail)),
+        Err(_) => Err(no_leader("a majority did not confirm in time".to_owned())),
     }
 }
 

@@ -41,6 +41,34 @@ async fn commands_keep_their_order_and_share_entries() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_peers_send_at_once_shares_entries_and_a_follower_sends_nothing_on() {
+    let cluster = Cluster::of(3, |_| {}).await;
+    let leader = cluster.leader().await;
+    let peer = others(leader)[0];
+    let batch = |commands: usize| {
+        let items = vec![Opaque(Bytes::from_static(b"add")); commands];
+        peer::ProposeRequest { batch_cbor: encoding::to_bytes(&OpaquesRow { items }).into() }
+    };
+    let sent = (1..=20).map(|commands| cluster.store(leader).handle_propose(peer, batch(commands)));
+    let answers = in_time("twenty batches", join_all(sent)).await;
+    let (mut entries, mut counts) = (BTreeSet::new(), Vec::new());
+    for (answer, commands) in answers.into_iter().zip(1..) {
+        let answer = answer.unwrap();
+        let row = encoding::from_bytes::<OpaquesRow>("outcomes", &answer.outcomes_cbor).unwrap();
+        assert_eq!(row.items.len(), commands, "outcomes went to another batch");
+        entries.insert(answer.log_index);
+        counts.extend(row.items.iter().map(|outcome| number(&outcome.0)));
+    }
+    assert_eq!(counts, (1..=210).collect::<Vec<_>>(), "batches overtook each other");
+    assert!(entries.len() <= 5, "{} entries for 20 batches that came at once", entries.len());
+    let refused = cluster.store(peer).handle_propose(leader, batch(1)).await;
+    assert!(matches!(refused, Err(HandleError::Propose(ProposeError::NoLeader { .. }))), "{refused:?}");
+    cluster.agree().await;
+    assert_eq!(row(cluster.store(leader), "count").as_deref(), Some("210"));
+    cluster.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn followers_forward_commands_and_read_what_was_acknowledged() {
     let cluster = Cluster::of(3, |_| {}).await;
     for (count, node) in ALL.into_iter().cycle().take(9).enumerate() {
