@@ -31,10 +31,18 @@ impl Directory {
     }
 
     /// Takes the rows as they stand; true where anything changed. A node of the genesis file that has no row yet is
-    /// known by that file.
+    /// known by that file, and so are the voters until rows name some: the last command of the genesis does, and comes
+    /// from a voter to whom a follower must listen until then.
     pub(crate) fn refresh(&self, rows: &dyn Rows) -> Result<bool, RowError> {
         let mut nodes: BTreeMap<_, _> = self.genesis.iter().map(|node| (node.id, node.clone())).collect();
-        nodes.extend(read::nodes(rows)?.into_iter().map(|node| (node.id, node)));
+        let stored = read::nodes(rows)?;
+        let rows_name_voters = stored.iter().any(|node| node.voter);
+        for mut node in stored {
+            if !rows_name_voters {
+                node.voter = nodes.get(&node.id).is_some_and(|first| first.voter);
+            }
+            nodes.insert(node.id, node);
+        }
         let nodes: Vec<_> = nodes.into_values().collect();
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let changed = **known != nodes;
@@ -103,6 +111,30 @@ mod tests {
 
     use super::*;
     use crate::jobs::testing::{genesis, registration};
+
+    #[test]
+    fn the_first_voters_are_voters_until_rows_say_who_is() {
+        let directory = Directory::new(&genesis(3));
+        let first = |directory: &Directory| -> Vec<NodeId> {
+            directory.nodes().iter().filter(|node| node.voter).map(|node| node.id).collect()
+        };
+        let voters = first(&directory);
+        assert_eq!(voters, genesis(3).voters);
+        // A follower may look at its rows after any of the genesis's commands: it must go on listening to the leader
+        // that has the rest of them.
+        let mut rows = MemoryRows::default();
+        for command in genesis(3).commands().into_iter().map(|(command, _)| command) {
+            if let strongroom_engine::Command::Topology(command) = command {
+                strongroom_topology::apply(&mut rows, &command).expect("reads").expect("applied");
+            }
+            directory.refresh(&rows).expect("reads");
+            assert_eq!(first(&directory), voters);
+        }
+        let command = strongroom_topology::Command::SetVoters { voters: vec![NodeId(3)] };
+        strongroom_topology::apply(&mut rows, &command).expect("reads").expect("applied");
+        directory.refresh(&rows).expect("reads");
+        assert_eq!(first(&directory), [NodeId(3)]);
+    }
 
     #[test]
     fn a_peer_is_known_by_its_key_until_it_is_removed() {
