@@ -2,6 +2,7 @@
 //! goes through its command line, real processes, TLS and disks.
 
 pub mod cluster;
+pub mod network;
 pub mod powercut;
 pub mod rounds;
 pub mod shim;
@@ -12,6 +13,7 @@ mod random;
 
 pub use cluster::{Cluster, Shape};
 pub use data::bytes;
+pub use network::{Link, Network};
 pub use powercut::Loss;
 pub use random::Random;
 pub use shim::Shim;
