@@ -17,6 +17,8 @@
  *   fail ERRNO write|sync TEXT       calls on paths that hold TEXT fail with that number
  *   delay MICROSECONDS write|sync TEXT
  *   ignore-sync                      syncs are answered as done and make nothing durable
+ *   kill N before|after TEXT         ends the process at its Nth change or sync on paths that hold TEXT
+ *   trace                            notes the path of every change and sync in NODE.trace beside the journals
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -25,6 +27,7 @@
 #include <limits.h>
 #include <linux/falloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -67,6 +70,9 @@ struct rule {
     int error;
     unsigned delay;
     int on_sync;
+    unsigned kill_at; /* 0 where the rule kills nobody */
+    unsigned seen;
+    int kills_after;
     char text[256];
 };
 
@@ -81,7 +87,7 @@ static uint64_t saved_count;
 static unsigned journal_number;
 static struct tracked *files[DESCRIPTORS];
 static struct rule rules[RULES];
-static int rule_count, ignores_sync;
+static int rule_count, ignores_sync, traces, dies;
 static struct timespec rules_time;
 static ino_t rules_inode;
 
@@ -277,7 +283,7 @@ static void read_rules(void) {
     if (!rules_path[0])
         return;
     if (stat(rules_path, &found) != 0) {
-        rule_count = ignores_sync = 0;
+        rule_count = ignores_sync = traces = 0;
         rules_inode = 0;
         return;
     }
@@ -285,7 +291,7 @@ static void read_rules(void) {
         return;
     rules_inode = found.st_ino;
     rules_time = found.st_mtim;
-    rule_count = ignores_sync = 0;
+    rule_count = ignores_sync = traces = 0;
     char text[8192], *rest = text;
     long file = syscall(SYS_openat, AT_FDCWD, rules_path, O_RDONLY | O_CLOEXEC);
     long length = file < 0 ? -1 : syscall(SYS_read, file, text, sizeof text - 1);
@@ -298,9 +304,15 @@ static void read_rules(void) {
         char verb[8], on[8];
         if (!strcmp(line, "ignore-sync")) {
             ignores_sync = 1;
+        } else if (!strcmp(line, "trace")) {
+            traces = 1;
         } else if (sscanf(line, "%7s %u %7s %255[^\n]", verb, &number, on, rule.text) == 4) {
-            *(strcmp(verb, "fail") ? &rule.delay : (unsigned *)&rule.error) = number;
+            if (!strcmp(verb, "fail"))
+                rule.error = (int)number;
+            else
+                *(strcmp(verb, "kill") ? &rule.delay : &rule.kill_at) = number;
             rule.on_sync = !strcmp(on, "sync");
+            rule.kills_after = !strcmp(on, "after");
             rules[rule_count++] = rule;
         } else if (line[0]) {
             errno = EINVAL;
@@ -309,12 +321,49 @@ static void read_rules(void) {
     }
 }
 
+static void note(const char *path) {
+    char to[PATH_MAX + NAME_MAX + 16], line[PATH_MAX + 1];
+    snprintf(to, sizeof to, "%s/%s.trace", journals, node);
+    int length = snprintf(line, sizeof line, "%s\n", path);
+    long file = syscall(SYS_openat, AT_FDCWD, to, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (file < 0 || syscall(SYS_write, file, line, length) != length)
+        die("write the trace");
+    syscall(SYS_close, file);
+}
+
+static void end_here(void) {
+    syscall(SYS_kill, getpid(), SIGKILL);
+    for (;;)
+        pause();
+}
+
+/* Ends the process where a rule counted this change or sync, and leaves one that ends after it to `leave`. */
+static void count(const char *path) {
+    if (traces)
+        note(path);
+    for (int i = 0; i < rule_count; i++) {
+        struct rule *rule = &rules[i];
+        if (!rule->kill_at || !strstr(path, rule->text) || ++rule->seen != rule->kill_at)
+            continue;
+        if (!rule->kills_after)
+            end_here();
+        dies = 1;
+    }
+}
+
+/* Gives the lock back once the change or sync is made. */
+static void leave(void) {
+    if (dies)
+        end_here();
+    pthread_mutex_unlock(&lock);
+}
+
 /* Waits as the rules say; whether the call shall fail, with `errno` set. Called under the lock. */
 static int refuses(const char *path, int on_sync) {
     read_rules();
     for (int i = 0; i < rule_count; i++) {
         struct rule rule = rules[i];
-        if (rule.on_sync != on_sync || !strstr(path, rule.text))
+        if (rule.kill_at || rule.on_sync != on_sync || !strstr(path, rule.text))
             continue;
         if (rule.delay) {
             pthread_mutex_unlock(&lock);
@@ -326,6 +375,7 @@ static int refuses(const char *path, int on_sync) {
             return 1;
         }
     }
+    count(path);
     return 0;
 }
 
@@ -386,7 +436,7 @@ static int do_open(int at, const char *name, int flags, mode_t mode) {
             die("truncate");
     }
 done:
-    pthread_mutex_unlock(&lock);
+    leave();
     return fd;
 }
 
@@ -424,7 +474,7 @@ int close(int fd) {
     pthread_mutex_lock(&lock);
     forget(fd);
     int result = (int)syscall(SYS_close, fd);
-    pthread_mutex_unlock(&lock);
+    leave();
     return result;
 }
 
@@ -432,7 +482,7 @@ static int also_track(int fd, int copy) {
     if (copy >= 0 && tracked(fd)) {
         pthread_mutex_lock(&lock);
         track(copy, files[fd]->path, files[fd]->flags);
-        pthread_mutex_unlock(&lock);
+        leave();
     }
     return copy;
 }
@@ -484,7 +534,7 @@ static ssize_t do_write(int fd, const struct iovec *parts, int count, off_t offs
     if (result >= 0 && (file->flags & O_DSYNC) && !ignores_sync)
         commit(file->inode);
 done:
-    pthread_mutex_unlock(&lock);
+    leave();
     return result;
 }
 
@@ -538,7 +588,7 @@ int ftruncate64(int fd, off_t length) {
         will_change(fd, files[fd], size, from, (to < size ? size : to) - from, to);
         result = (int)syscall(SYS_ftruncate, fd, length);
     }
-    pthread_mutex_unlock(&lock);
+    leave();
     return result;
 }
 int ftruncate(int fd, off_t length) { return ftruncate64(fd, length); }
@@ -563,7 +613,7 @@ int fallocate64(int fd, int mode, off_t offset, off_t length) {
         }
         result = (int)syscall(SYS_fallocate, fd, mode, offset, length);
     }
-    pthread_mutex_unlock(&lock);
+    leave();
     return result;
 }
 int fallocate(int fd, int mode, off_t offset, off_t length) { return fallocate64(fd, mode, offset, length); }
@@ -581,7 +631,7 @@ static int do_sync(int fd) {
             commit(file->inode);
         result = 0;
     }
-    pthread_mutex_unlock(&lock);
+    leave();
     return result;
 }
 
@@ -609,7 +659,7 @@ static int do_mkdir(int at, const char *name, mode_t mode) {
         if (result == 0)
             commit(inode_of(path));
     }
-    pthread_mutex_unlock(&lock);
+    leave();
     return result;
 }
 int mkdir(const char *name, mode_t mode) { return do_mkdir(AT_FDCWD, name, mode); }
@@ -631,7 +681,7 @@ static int do_unlink(int at, const char *name, int flags) {
     } else if (!(flags & AT_REMOVEDIR) != !S_ISDIR(found.st_mode)) {
         result = (int)syscall(SYS_unlinkat, at, name, flags);
     }
-    pthread_mutex_unlock(&lock);
+    leave();
     return result;
 }
 int unlink(const char *name) { return do_unlink(AT_FDCWD, name, 0); }
@@ -654,7 +704,7 @@ static int do_rename(int at, const char *name, int other_at, const char *other_n
         }
         result = (int)syscall(SYS_renameat2, at, name, other_at, other_name, flags);
     }
-    pthread_mutex_unlock(&lock);
+    leave();
     return result;
 }
 int rename(const char *name, const char *other) { return do_rename(AT_FDCWD, name, AT_FDCWD, other, 0); }
@@ -679,7 +729,7 @@ static int do_link(int at, const char *name, int other_at, const char *other_nam
         append(&record, last_name(path), NULL, NULL);
         result = (int)syscall(SYS_linkat, at, name, other_at, other_name, flags);
     }
-    pthread_mutex_unlock(&lock);
+    leave();
     return result;
 }
 int link(const char *name, const char *other) { return do_link(AT_FDCWD, name, AT_FDCWD, other, 0); }

@@ -2,6 +2,7 @@
 //! goes through its command line, real processes, TLS and disks.
 
 pub mod cluster;
+pub mod crashes;
 pub mod network;
 pub mod powercut;
 pub mod rounds;
