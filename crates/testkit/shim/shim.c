@@ -358,8 +358,9 @@ static void leave(void) {
     pthread_mutex_unlock(&lock);
 }
 
-/* Waits as the rules say; whether the call shall fail, with `errno` set. Called under the lock. */
-static int refuses(const char *path, int on_sync) {
+/* Waits as the rules say; whether the call shall fail, with `errno` set. Called under the lock. No disk is too full for
+   what gives room back. */
+static int refuses_call(const char *path, int on_sync, int takes_room) {
     read_rules();
     for (int i = 0; i < rule_count; i++) {
         struct rule rule = rules[i];
@@ -370,7 +371,7 @@ static int refuses(const char *path, int on_sync) {
             usleep(rule.delay);
             pthread_mutex_lock(&lock);
         }
-        if (rule.error) {
+        if (rule.error && (takes_room || rule.error != ENOSPC)) {
             errno = rule.error;
             return 1;
         }
@@ -378,6 +379,8 @@ static int refuses(const char *path, int on_sync) {
     count(path);
     return 0;
 }
+
+static int refuses(const char *path, int on_sync) { return refuses_call(path, on_sync, 1); }
 
 /* ---- descriptors ---- */
 
@@ -583,7 +586,7 @@ int ftruncate64(int fd, off_t length) {
         return (int)syscall(SYS_ftruncate, fd, length);
     pthread_mutex_lock(&lock);
     int result = -1;
-    if (!refuses(files[fd]->path, 0)) {
+    if (!refuses_call(files[fd]->path, 0, (uint64_t)length > size_of(fd))) {
         uint64_t size = size_of(fd), to = (uint64_t)length, from = to < size ? to : size;
         will_change(fd, files[fd], size, from, (to < size ? size : to) - from, to);
         result = (int)syscall(SYS_ftruncate, fd, length);
@@ -602,7 +605,7 @@ int fallocate64(int fd, int mode, off_t offset, off_t length) {
     }
     pthread_mutex_lock(&lock);
     int result = -1;
-    if (!refuses(files[fd]->path, 0)) {
+    if (!refuses_call(files[fd]->path, 0, !(mode & FALLOC_FL_PUNCH_HOLE))) {
         uint64_t size = size_of(fd), end = (uint64_t)(offset + length);
         if (mode & FALLOC_FL_PUNCH_HOLE) {
             uint64_t until = end < size ? end : size;
@@ -673,7 +676,7 @@ static int do_unlink(int at, const char *name, int flags) {
     pthread_mutex_lock(&lock);
     open_journal(path);
     int result = -1;
-    if (!(flags & AT_REMOVEDIR) == !S_ISDIR(found.st_mode) && !refuses(path, 0)) {
+    if (!(flags & AT_REMOVEDIR) == !S_ISDIR(found.st_mode) && !refuses_call(path, 0, 0)) {
         struct record record = { .kind = flags & AT_REMOVEDIR ? RMDIR : UNLINK, .inode = parent_inode(path),
                                  .subject = found.st_ino, .saved = save(path) };
         append(&record, last_name(path), NULL, NULL);
@@ -695,7 +698,7 @@ static int do_rename(int at, const char *name, int other_at, const char *other_n
     pthread_mutex_lock(&lock);
     open_journal(to);
     int result = -1;
-    if (!refuses(to, 0)) {
+    if (!refuses_call(to, 0, 0)) {
         uint64_t moved = inode_of(from);
         if (moved) {
             struct record record = { .kind = RENAME, .inode = parent_inode(from), .other = parent_inode(to),
