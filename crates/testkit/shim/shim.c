@@ -407,6 +407,18 @@ static void forget(int fd) {
     }
 }
 
+/* What the descriptor is now. The C library closes that of a folder which was opened for listing without asking us; the
+   number may be a socket's by now, and the folder's inode another file's. Called under the lock. */
+static struct tracked *current(int fd) {
+    struct tracked *file = tracked(fd);
+    struct stat found;
+    if (file && (fstat(fd, &found) != 0 || found.st_ino != file->inode)) {
+        forget(fd);
+        file = NULL;
+    }
+    return file;
+}
+
 static int do_open(int at, const char *name, int flags, mode_t mode) {
     char path[PATH_MAX];
     if (!is_active() || (flags & O_PATH) || !resolve(at, name, path))
@@ -518,8 +530,12 @@ int fcntl64(int fd, int command, ...) {
 static ssize_t do_write(int fd, const struct iovec *parts, int count, off_t offset) {
     pthread_mutex_lock(&lock);
     ssize_t result = -1;
-    struct tracked *file = tracked(fd);
-    if (!file || refuses(file->path, 0) || !(file = tracked(fd)))
+    struct tracked *file = current(fd);
+    if (!file) {
+        pthread_mutex_unlock(&lock);
+        return offset < 0 ? syscall(SYS_writev, fd, parts, count) : syscall(SYS_pwritev, fd, parts, count, offset, 0);
+    }
+    if (refuses(file->path, 0) || !(file = current(fd)))
         goto done;
     uint64_t length = 0, size = size_of(fd), at;
     for (int i = 0; i < count; i++)
@@ -628,8 +644,12 @@ int posix_fallocate64(int fd, off_t offset, off_t length) { return posix_falloca
 static int do_sync(int fd) {
     pthread_mutex_lock(&lock);
     int result = -1;
-    struct tracked *file = tracked(fd);
-    if (file && !refuses(file->path, 1) && (file = tracked(fd))) {
+    struct tracked *file = current(fd);
+    if (!file) {
+        pthread_mutex_unlock(&lock);
+        return (int)syscall(SYS_fsync, fd);
+    }
+    if (!refuses(file->path, 1) && (file = current(fd))) {
         if (!ignores_sync)
             commit(file->inode);
         result = 0;
