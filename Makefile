@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR
 CARGO_FLAGS := --release --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test crate faults build bench lint doc fmt tidy verify fix bootstrap
+.PHONY: help demo test crate faults crashes build bench lint doc fmt tidy verify fix bootstrap
 
 help: ## this menu
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -34,6 +34,10 @@ SEED ?= 1
 faults: build ## kills and power cuts under load, docs/fault-rounds.md: make faults ROUNDS=100 SEED=7
 	cargo build $(CARGO_FLAGS) --package strongroom-testkit --package strongroom-proto
 	"$(CARGO_TARGET_DIR)/release/fault-rounds" "$(CARGO_TARGET_DIR)/release/strongroom" --seed $(SEED) --rounds $(ROUNDS)
+
+crashes: build ## a voter ends at every write and sync, docs/fault-rounds.md: make crashes SEED=7 ARGS="--from 0 --count 100"
+	cargo build $(CARGO_FLAGS) --package strongroom-testkit --package strongroom-proto
+	"$(CARGO_TARGET_DIR)/release/crash-points" "$(CARGO_TARGET_DIR)/release/strongroom" --seed $(SEED) $(ARGS)
 
 build: bootstrap ## the binary, in $CARGO_TARGET_DIR/release/strongroom
 	cargo build $(CARGO_FLAGS) --package strongroom-cli

@@ -3,7 +3,8 @@
 # bindings are generated with them). Says nothing and asks for nothing where all is there.
 #
 #   scripts/bootstrap.sh           for building
-#   scripts/bootstrap.sh --test    also Python with venv, for the test of a client in another language
+#   scripts/bootstrap.sh --test    also Python with venv, for the test of a client in another language, and tries to
+#                                  install libfaketime, for the test of clocks, which is skipped without it
 #   scripts/bootstrap.sh --demo    also tries to install ffmpeg, which makes the demo's footage; goes on without it
 set -euo pipefail
 
@@ -72,4 +73,9 @@ fi
 if [ "$purpose" = demo ] && ! has ffmpeg; then
     say "installing ffmpeg for the demo's footage"
     install ffmpeg || say "could not install ffmpeg; the demo goes on without it"
+fi
+
+if [ "$purpose" = test ] && ! has faketime; then
+    say "installing faketime for the test of clocks"
+    install faketime || say "could not install faketime; the test of clocks is skipped"
 fi

@@ -301,10 +301,11 @@ struct StagedChunk {
 }
 
 impl UploadStream {
-    /// Position of the next byte that the stream takes.
+    /// Position of the next byte that the stream takes; the end, where an earlier stream received everything.
     #[must_use]
     pub fn offset(&self) -> u64 {
-        self.chunker.offset()
+        // The last chunk may be ragged: behind it, chunks no longer say how many bytes there are.
+        self.end.map_or_else(|| self.chunker.offset(), |end| end.size_bytes)
     }
 
     /// Bytes committed so far.

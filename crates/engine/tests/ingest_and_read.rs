@@ -138,6 +138,25 @@ async fn a_newer_stream_takes_over_and_sends_nothing_committed_again() {
 }
 
 #[tokio::test]
+async fn a_stream_that_finds_everything_received_takes_nothing_and_stands_at_the_end() {
+    let cluster = Cluster::new().await;
+    let engine = cluster.engine();
+    let station = client(Role::Station);
+    for length in [0, 1, CHUNK_BYTES, CHUNK_BYTES + 7] {
+        let bytes = footage(length);
+        let opened = engine.open_upload(station.clone(), description(), cluster.once()).await.expect("opens");
+        let mut first = engine.resume_upload(station.clone(), opened.item).await.expect("resumes");
+        first.push(0, bytes.into()).await.expect("takes");
+        // Committed, and the answer is lost with the gateway.
+        let end = first.finish().await.expect("finishes");
+        let again = engine.resume_upload(station.clone(), opened.item).await.expect("resumes");
+        assert!(again.is_received());
+        assert_eq!((again.offset(), again.committed_bytes()), (end.size_bytes, end.size_bytes), "{length} bytes");
+        assert_eq!(again.finish().await.expect("finishes"), end);
+    }
+}
+
+#[tokio::test]
 async fn bytes_that_do_not_follow_are_refused() {
     let cluster = Cluster::new().await;
     let engine = cluster.engine();

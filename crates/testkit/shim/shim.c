@@ -17,6 +17,8 @@
  *   fail ERRNO write|sync TEXT       calls on paths that hold TEXT fail with that number
  *   delay MICROSECONDS write|sync TEXT
  *   ignore-sync                      syncs are answered as done and make nothing durable
+ *   kill N before|after TEXT         ends the process at its Nth change or sync on paths that hold TEXT
+ *   trace                            notes the path of every change and sync in NODE.trace beside the journals
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -25,6 +27,7 @@
 #include <limits.h>
 #include <linux/falloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -67,6 +70,9 @@ struct rule {
     int error;
     unsigned delay;
     int on_sync;
+    unsigned kill_at; /* 0 where the rule kills nobody */
+    unsigned seen;
+    int kills_after;
     char text[256];
 };
 
@@ -81,7 +87,7 @@ static uint64_t saved_count;
 static unsigned journal_number;
 static struct tracked *files[DESCRIPTORS];
 static struct rule rules[RULES];
-static int rule_count, ignores_sync;
+static int rule_count, ignores_sync, traces, dies;
 static struct timespec rules_time;
 static ino_t rules_inode;
 
@@ -277,7 +283,7 @@ static void read_rules(void) {
     if (!rules_path[0])
         return;
     if (stat(rules_path, &found) != 0) {
-        rule_count = ignores_sync = 0;
+        rule_count = ignores_sync = traces = 0;
         rules_inode = 0;
         return;
     }
@@ -285,7 +291,7 @@ static void read_rules(void) {
         return;
     rules_inode = found.st_ino;
     rules_time = found.st_mtim;
-    rule_count = ignores_sync = 0;
+    rule_count = ignores_sync = traces = 0;
     char text[8192], *rest = text;
     long file = syscall(SYS_openat, AT_FDCWD, rules_path, O_RDONLY | O_CLOEXEC);
     long length = file < 0 ? -1 : syscall(SYS_read, file, text, sizeof text - 1);
@@ -298,9 +304,15 @@ static void read_rules(void) {
         char verb[8], on[8];
         if (!strcmp(line, "ignore-sync")) {
             ignores_sync = 1;
+        } else if (!strcmp(line, "trace")) {
+            traces = 1;
         } else if (sscanf(line, "%7s %u %7s %255[^\n]", verb, &number, on, rule.text) == 4) {
-            *(strcmp(verb, "fail") ? &rule.delay : (unsigned *)&rule.error) = number;
+            if (!strcmp(verb, "fail"))
+                rule.error = (int)number;
+            else
+                *(strcmp(verb, "kill") ? &rule.delay : &rule.kill_at) = number;
             rule.on_sync = !strcmp(on, "sync");
+            rule.kills_after = !strcmp(on, "after");
             rules[rule_count++] = rule;
         } else if (line[0]) {
             errno = EINVAL;
@@ -309,25 +321,66 @@ static void read_rules(void) {
     }
 }
 
-/* Waits as the rules say; whether the call shall fail, with `errno` set. Called under the lock. */
-static int refuses(const char *path, int on_sync) {
+static void note(const char *path) {
+    char to[PATH_MAX + NAME_MAX + 16], line[PATH_MAX + 1];
+    snprintf(to, sizeof to, "%s/%s.trace", journals, node);
+    int length = snprintf(line, sizeof line, "%s\n", path);
+    long file = syscall(SYS_openat, AT_FDCWD, to, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (file < 0 || syscall(SYS_write, file, line, length) != length)
+        die("write the trace");
+    syscall(SYS_close, file);
+}
+
+static void end_here(void) {
+    syscall(SYS_kill, getpid(), SIGKILL);
+    for (;;)
+        pause();
+}
+
+/* Ends the process where a rule counted this change or sync, and leaves one that ends after it to `leave`. */
+static void count(const char *path) {
+    if (traces)
+        note(path);
+    for (int i = 0; i < rule_count; i++) {
+        struct rule *rule = &rules[i];
+        if (!rule->kill_at || !strstr(path, rule->text) || ++rule->seen != rule->kill_at)
+            continue;
+        if (!rule->kills_after)
+            end_here();
+        dies = 1;
+    }
+}
+
+/* Gives the lock back once the change or sync is made. */
+static void leave(void) {
+    if (dies)
+        end_here();
+    pthread_mutex_unlock(&lock);
+}
+
+/* Waits as the rules say; whether the call shall fail, with `errno` set. Called under the lock. No disk is too full for
+   what gives room back. */
+static int refuses_call(const char *path, int on_sync, int takes_room) {
     read_rules();
     for (int i = 0; i < rule_count; i++) {
         struct rule rule = rules[i];
-        if (rule.on_sync != on_sync || !strstr(path, rule.text))
+        if (rule.kill_at || rule.on_sync != on_sync || !strstr(path, rule.text))
             continue;
         if (rule.delay) {
             pthread_mutex_unlock(&lock);
             usleep(rule.delay);
             pthread_mutex_lock(&lock);
         }
-        if (rule.error) {
+        if (rule.error && (takes_room || rule.error != ENOSPC)) {
             errno = rule.error;
             return 1;
         }
     }
+    count(path);
     return 0;
 }
+
+static int refuses(const char *path, int on_sync) { return refuses_call(path, on_sync, 1); }
 
 /* ---- descriptors ---- */
 
@@ -352,6 +405,18 @@ static void forget(int fd) {
         free(file->path);
         free(file);
     }
+}
+
+/* What the descriptor is now. The C library closes that of a folder which was opened for listing without asking us; the
+   number may be a socket's by now, and the folder's inode another file's. Called under the lock. */
+static struct tracked *current(int fd) {
+    struct tracked *file = tracked(fd);
+    struct stat found;
+    if (file && (fstat(fd, &found) != 0 || found.st_ino != file->inode)) {
+        forget(fd);
+        file = NULL;
+    }
+    return file;
 }
 
 static int do_open(int at, const char *name, int flags, mode_t mode) {
@@ -386,7 +451,7 @@ static int do_open(int at, const char *name, int flags, mode_t mode) {
             die("truncate");
     }
 done:
-    pthread_mutex_unlock(&lock);
+    leave();
     return fd;
 }
 
@@ -424,7 +489,7 @@ int close(int fd) {
     pthread_mutex_lock(&lock);
     forget(fd);
     int result = (int)syscall(SYS_close, fd);
-    pthread_mutex_unlock(&lock);
+    leave();
     return result;
 }
 
@@ -432,7 +497,7 @@ static int also_track(int fd, int copy) {
     if (copy >= 0 && tracked(fd)) {
         pthread_mutex_lock(&lock);
         track(copy, files[fd]->path, files[fd]->flags);
-        pthread_mutex_unlock(&lock);
+        leave();
     }
     return copy;
 }
@@ -465,8 +530,12 @@ int fcntl64(int fd, int command, ...) {
 static ssize_t do_write(int fd, const struct iovec *parts, int count, off_t offset) {
     pthread_mutex_lock(&lock);
     ssize_t result = -1;
-    struct tracked *file = tracked(fd);
-    if (!file || refuses(file->path, 0) || !(file = tracked(fd)))
+    struct tracked *file = current(fd);
+    if (!file) {
+        pthread_mutex_unlock(&lock);
+        return offset < 0 ? syscall(SYS_writev, fd, parts, count) : syscall(SYS_pwritev, fd, parts, count, offset, 0);
+    }
+    if (refuses(file->path, 0) || !(file = current(fd)))
         goto done;
     uint64_t length = 0, size = size_of(fd), at;
     for (int i = 0; i < count; i++)
@@ -484,7 +553,7 @@ static ssize_t do_write(int fd, const struct iovec *parts, int count, off_t offs
     if (result >= 0 && (file->flags & O_DSYNC) && !ignores_sync)
         commit(file->inode);
 done:
-    pthread_mutex_unlock(&lock);
+    leave();
     return result;
 }
 
@@ -533,12 +602,12 @@ int ftruncate64(int fd, off_t length) {
         return (int)syscall(SYS_ftruncate, fd, length);
     pthread_mutex_lock(&lock);
     int result = -1;
-    if (!refuses(files[fd]->path, 0)) {
+    if (!refuses_call(files[fd]->path, 0, (uint64_t)length > size_of(fd))) {
         uint64_t size = size_of(fd), to = (uint64_t)length, from = to < size ? to : size;
         will_change(fd, files[fd], size, from, (to < size ? size : to) - from, to);
         result = (int)syscall(SYS_ftruncate, fd, length);
     }
-    pthread_mutex_unlock(&lock);
+    leave();
     return result;
 }
 int ftruncate(int fd, off_t length) { return ftruncate64(fd, length); }
@@ -552,7 +621,7 @@ int fallocate64(int fd, int mode, off_t offset, off_t length) {
     }
     pthread_mutex_lock(&lock);
     int result = -1;
-    if (!refuses(files[fd]->path, 0)) {
+    if (!refuses_call(files[fd]->path, 0, !(mode & FALLOC_FL_PUNCH_HOLE))) {
         uint64_t size = size_of(fd), end = (uint64_t)(offset + length);
         if (mode & FALLOC_FL_PUNCH_HOLE) {
             uint64_t until = end < size ? end : size;
@@ -563,7 +632,7 @@ int fallocate64(int fd, int mode, off_t offset, off_t length) {
         }
         result = (int)syscall(SYS_fallocate, fd, mode, offset, length);
     }
-    pthread_mutex_unlock(&lock);
+    leave();
     return result;
 }
 int fallocate(int fd, int mode, off_t offset, off_t length) { return fallocate64(fd, mode, offset, length); }
@@ -575,13 +644,17 @@ int posix_fallocate64(int fd, off_t offset, off_t length) { return posix_falloca
 static int do_sync(int fd) {
     pthread_mutex_lock(&lock);
     int result = -1;
-    struct tracked *file = tracked(fd);
-    if (file && !refuses(file->path, 1) && (file = tracked(fd))) {
+    struct tracked *file = current(fd);
+    if (!file) {
+        pthread_mutex_unlock(&lock);
+        return (int)syscall(SYS_fsync, fd);
+    }
+    if (!refuses(file->path, 1) && (file = current(fd))) {
         if (!ignores_sync)
             commit(file->inode);
         result = 0;
     }
-    pthread_mutex_unlock(&lock);
+    leave();
     return result;
 }
 
@@ -609,7 +682,7 @@ static int do_mkdir(int at, const char *name, mode_t mode) {
         if (result == 0)
             commit(inode_of(path));
     }
-    pthread_mutex_unlock(&lock);
+    leave();
     return result;
 }
 int mkdir(const char *name, mode_t mode) { return do_mkdir(AT_FDCWD, name, mode); }
@@ -623,7 +696,7 @@ static int do_unlink(int at, const char *name, int flags) {
     pthread_mutex_lock(&lock);
     open_journal(path);
     int result = -1;
-    if (!(flags & AT_REMOVEDIR) == !S_ISDIR(found.st_mode) && !refuses(path, 0)) {
+    if (!(flags & AT_REMOVEDIR) == !S_ISDIR(found.st_mode) && !refuses_call(path, 0, 0)) {
         struct record record = { .kind = flags & AT_REMOVEDIR ? RMDIR : UNLINK, .inode = parent_inode(path),
                                  .subject = found.st_ino, .saved = save(path) };
         append(&record, last_name(path), NULL, NULL);
@@ -631,7 +704,7 @@ static int do_unlink(int at, const char *name, int flags) {
     } else if (!(flags & AT_REMOVEDIR) != !S_ISDIR(found.st_mode)) {
         result = (int)syscall(SYS_unlinkat, at, name, flags);
     }
-    pthread_mutex_unlock(&lock);
+    leave();
     return result;
 }
 int unlink(const char *name) { return do_unlink(AT_FDCWD, name, 0); }
@@ -645,7 +718,7 @@ static int do_rename(int at, const char *name, int other_at, const char *other_n
     pthread_mutex_lock(&lock);
     open_journal(to);
     int result = -1;
-    if (!refuses(to, 0)) {
+    if (!refuses_call(to, 0, 0)) {
         uint64_t moved = inode_of(from);
         if (moved) {
             struct record record = { .kind = RENAME, .inode = parent_inode(from), .other = parent_inode(to),
@@ -654,7 +727,7 @@ static int do_rename(int at, const char *name, int other_at, const char *other_n
         }
         result = (int)syscall(SYS_renameat2, at, name, other_at, other_name, flags);
     }
-    pthread_mutex_unlock(&lock);
+    leave();
     return result;
 }
 int rename(const char *name, const char *other) { return do_rename(AT_FDCWD, name, AT_FDCWD, other, 0); }
@@ -679,7 +752,7 @@ static int do_link(int at, const char *name, int other_at, const char *other_nam
         append(&record, last_name(path), NULL, NULL);
         result = (int)syscall(SYS_linkat, at, name, other_at, other_name, flags);
     }
-    pthread_mutex_unlock(&lock);
+    leave();
     return result;
 }
 int link(const char *name, const char *other) { return do_link(AT_FDCWD, name, AT_FDCWD, other, 0); }

@@ -4,8 +4,14 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+/// A cluster that is in service looks so from every node after this long.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(15);
+const LOOK_PERIOD: Duration = Duration::from_millis(100);
 
 /// What `dev up` is asked for.
 #[derive(Clone, Debug)]
@@ -91,11 +97,19 @@ impl Cluster {
         }
         let places = self.json(&words);
         assert_eq!(places["unit"], "U1");
-        let status = self.status();
-        let nodes = status["nodes"].as_array().expect("nodes");
-        assert_eq!(nodes.len(), places["nodes"].as_array().expect("nodes").len());
-        assert!(nodes.iter().all(|node| node["state"] == "healthy"), "{status:#}");
-        assert_eq!(nodes.iter().filter(|node| node["raft_role"] == "leader").count(), 1, "{status:#}");
+        let named = places["nodes"].as_array().expect("nodes").len();
+        // `dev up` has asked each node once; one may lose sight of another for a moment while the machine is busy.
+        let start = Instant::now();
+        loop {
+            let status = self.status();
+            let nodes = status["nodes"].as_array().expect("nodes");
+            let leaders = nodes.iter().filter(|node| node["raft_role"] == "leader").count();
+            if nodes.len() == named && leaders == 1 && nodes.iter().all(|node| node["state"] == "healthy") {
+                return;
+            }
+            assert!(start.elapsed() < SETTLE_PATIENCE, "{status:#}");
+            thread::sleep(LOOK_PERIOD);
+        }
     }
 
     /// The cluster's folder.

@@ -2,7 +2,9 @@
 //! goes through its command line, real processes, TLS and disks.
 
 pub mod cluster;
+pub mod crashes;
 pub mod damage;
+pub mod network;
 pub mod powercut;
 pub mod rounds;
 pub mod shim;
@@ -13,6 +15,7 @@ mod random;
 
 pub use cluster::{Cluster, Shape};
 pub use data::bytes;
+pub use network::{Link, Network};
 pub use powercut::Loss;
 pub use random::Random;
 pub use shim::Shim;

@@ -156,16 +156,16 @@ pub fn is_kept_through_cut(binary: &Path, syncs_count: bool) -> bool {
     .is_ok()
 }
 
-fn said(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn said(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
 }
 
 /// A cluster, its shim and its history.
-struct Stage {
-    history: History,
-    cluster: Cluster,
-    shim: Shim,
+pub(crate) struct Stage {
+    pub(crate) history: History,
+    pub(crate) cluster: Cluster,
+    pub(crate) shim: Shim,
     rounds: u64,
 }
 
@@ -176,7 +176,7 @@ struct Errand {
 }
 
 impl Stage {
-    fn new(binary: &Path) -> Self {
+    pub(crate) fn new(binary: &Path) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let shim = Shim::new(&folder.path().join("shim"), &folder.path().join("cluster/nodes"));
         let profile = folder.path().join("profile.toml");
@@ -298,9 +298,16 @@ impl Stage {
     }
 
     /// All at the same moment, and returns when they are gone.
-    fn kill(&self, nodes: &[String]) {
+    pub(crate) fn kill(&self, nodes: &[String]) {
         signal("KILL", &self.pids(nodes));
         self.cluster.on("kill", &nodes.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+
+    /// Whether the node's process runs.
+    pub(crate) fn runs(&self, node: &str) -> bool {
+        let status = self.cluster.json(&["dev", "status", "--dir", &self.cluster.dir()]);
+        let nodes = status["nodes"].as_array().expect("nodes");
+        nodes.iter().any(|found| found["name"] == node && found["running"] == true)
     }
 
     fn pids(&self, nodes: &[String]) -> Vec<String> {
@@ -324,7 +331,7 @@ impl Stage {
     }
 
     /// Everything that was acknowledged, against what the cluster says now. Answers how many items were read.
-    fn check(&mut self, files: &[PathBuf], random: &mut Random) -> usize {
+    pub(crate) fn check(&mut self, files: &[PathBuf], random: &mut Random) -> usize {
         let others = if self.rounds + 1 == ROUNDS_OF_A_CLUSTER { self.history.len() * 3 } else { 3 };
         let items = self.history.some(files, others, random);
         self.history.check_receipts(&self.cluster, files);
@@ -376,7 +383,7 @@ fn errands(cluster: &Cluster, round: u64, client: usize, random: &mut Random) ->
         .collect()
 }
 
-fn ingest_words(file: &Path) -> Vec<&str> {
+pub(crate) fn ingest_words(file: &Path) -> Vec<&str> {
     let mut words = vec!["ingest", file.to_str().expect("UTF-8"), "--device", "D1", "--unit", "U1", "--recorded-start"];
     words.extend(["2026-03-01T09:30:00+08:00", "--recorded-end", "2026-03-01T09:31:00+08:00"]);
     words

@@ -69,6 +69,16 @@ impl Shim {
         powercut::cut(&self.journals(), &self.nodes, node, loss, random)
     }
 
+    /// The paths of the changes and syncs that a node made under [`Rule::Trace`] since this was asked last.
+    #[must_use]
+    pub fn take_trace(&self, node: &str) -> Vec<String> {
+        let path = self.journals().join(format!("{node}.trace"));
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        // One that made none has no file.
+        let _ = fs::remove_file(path);
+        text.lines().map(str::to_owned).collect()
+    }
+
     fn library(&self) -> PathBuf {
         self.own.join("shim.so")
     }
@@ -101,6 +111,26 @@ pub enum Rule<'a> {
     },
     /// Every sync is answered as done and makes nothing durable.
     IgnoreSync,
+    /// The process ends at its `number`th change or sync, from 1, on paths that hold the text.
+    Kill {
+        /// Which of them, counted from when the rules are read.
+        number: u32,
+        /// On which side of it.
+        moment: Moment,
+        /// Part of the path.
+        path: &'a str,
+    },
+    /// Every change and sync is noted, for [`Shim::take_trace`].
+    Trace,
+}
+
+/// On which side of a change or sync a process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// It was not made.
+    Before,
+    /// It was made, and nothing else.
+    After,
 }
 
 /// What kind of call a rule is about.
@@ -122,6 +152,9 @@ impl Rule<'_> {
             Self::Fail { call, error, path } => format!("fail {error} {} {path}\n", name(call)),
             Self::Delay { call, microseconds, path } => format!("delay {microseconds} {} {path}\n", name(call)),
             Self::IgnoreSync => "ignore-sync\n".to_owned(),
+            Self::Kill { number, moment: Moment::Before, path } => format!("kill {number} before {path}\n"),
+            Self::Kill { number, moment: Moment::After, path } => format!("kill {number} after {path}\n"),
+            Self::Trace => "trace\n".to_owned(),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use strongroom_testkit::shim::{Call, Rule};
+use strongroom_testkit::shim::{Call, Moment, Rule};
 use strongroom_testkit::{Loss, Random, Shim, bytes};
 
 const SCENE: &str = "SCENE";
@@ -273,4 +273,28 @@ fn calls_fail_where_a_rule_says_so_and_only_there() {
         Rule::Delay { call: Call::Write, microseconds: 1000, path: "n1/" },
     ]);
     stage.play("append");
+}
+
+#[test]
+fn a_process_ends_at_the_change_that_a_rule_names_and_on_the_side_that_it_names() {
+    // The scene makes a file, writes it, syncs it and syncs the folder, where nothing is counted.
+    for (number, moment, kept) in [
+        (1, Moment::Before, None),
+        (1, Moment::After, Some(Vec::new())),
+        (2, Moment::Before, Some(Vec::new())),
+        (2, Moment::After, Some(old())),
+        (3, Moment::Before, Some(old())),
+        (3, Moment::After, Some(old())),
+    ] {
+        let stage = Stage::new();
+        stage.shim.set_rules(&[Rule::Kill { number, moment, path: "n1/a" }]);
+        assert!(!stage.output("keep").status.success(), "{number} {moment:?}");
+        assert!(stage.read("a") == kept, "{number} {moment:?}");
+    }
+    let stage = Stage::new();
+    stage.shim.set_rules(&[Rule::Kill { number: 4, moment: Moment::Before, path: "n1/a" }, Rule::Trace]);
+    stage.play("keep");
+    let trace = stage.shim.take_trace("n1");
+    assert_eq!(trace.iter().filter(|path| path.ends_with("n1/a")).count(), 3, "{trace:?}");
+    assert!(stage.shim.take_trace("n1").is_empty());
 }

@@ -1,0 +1,20 @@
+//! A short slice of the crash points on the real binary. docs/fault-rounds.md says what a point is and how to play all
+//! of them.
+
+use std::path::Path;
+
+use strongroom_testkit::crashes;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_strongroom");
+
+#[test]
+fn a_voter_that_ends_at_any_write_or_sync_opens_again_and_nothing_acknowledged_is_lost() {
+    let played = crashes::play(Path::new(BINARY), 1, 0, 8, |position, report| eprintln!("point {position}: {report}"));
+    match played {
+        Ok(summary) => {
+            assert!(summary.points > 100, "the workload reaches hardly any point: {summary:?}");
+            assert!(summary.reached * 2 > summary.played, "hardly any process ended: {summary:?}");
+        }
+        Err(failed) => panic!("seed 1 point {}: {}; kept: {:?}", failed.round, failed.why, failed.folder),
+    }
+}
