@@ -46,6 +46,9 @@ pub struct MetastoreConfig {
     pub log_entries_kept: u64,
     /// A command, or the question for a read index, is answered within this.
     pub propose_timeout: Duration,
+    /// Without a leader that a majority answers, it is refused after this: well before callers give up, so that they
+    /// learn why and turn to another node.
+    pub leader_patience: Duration,
     /// What to do when the node has failed for good: [`abort_process`] unless a test watches.
     pub on_fatal: FatalHook,
 }
@@ -62,6 +65,7 @@ impl MetastoreConfig {
             snapshot_after: 5000,
             log_entries_kept: 1000,
             propose_timeout: Duration::from_secs(15),
+            leader_patience: Duration::from_secs(5),
             on_fatal: Arc::new(abort_process),
         }
     }

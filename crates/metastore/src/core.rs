@@ -18,7 +18,7 @@ use strongroom_proto::{
 use strongroom_types::{NodeId, Reason};
 use tokio::{
     sync::oneshot,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 use tonic::{Code, Request, Status};
 
@@ -33,6 +33,8 @@ use crate::{
 
 /// A round of asking the leader waits this long for news before it asks again.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+/// Whoever waits for a majority looks this often whether it is still there.
+const LOOK_AROUND_AFTER: Duration = Duration::from_millis(250);
 
 /// What the tasks of one node share.
 pub(crate) struct Core {
@@ -43,6 +45,9 @@ pub(crate) struct Core {
     pub(crate) guard: Arc<Guard>,
     pub(crate) channels: Arc<dyn PeerChannels>,
     pub(crate) propose_timeout: Duration,
+    pub(crate) leader_patience: Duration,
+    /// A leader that no majority has answered for this long takes nothing more: the others may have elected another.
+    pub(crate) lease: Duration,
     pub(crate) stopping: AtomicBool,
 }
 
@@ -75,8 +80,8 @@ pub(crate) enum Leader {
     Here,
     /// Another, and where.
     There(NodeId, String),
-    /// Nobody that is known.
-    Nobody,
+    /// Nobody that is known, and what is known instead.
+    Nobody(&'static str),
 }
 
 impl Core {
@@ -87,13 +92,33 @@ impl Core {
             Some(leader) if leader == self.node.0 => {
                 // A leader that has lost its vote gives up its place; see `Metastore::change_voters`.
                 let votes = metrics.membership_config.voter_ids().any(|voter| voter == leader);
-                if votes { Leader::Here } else { Leader::Nobody }
+                if !votes {
+                    Leader::Nobody("the leader has lost its vote")
+                } else if self.since_majority() > self.lease {
+                    Leader::Nobody("no majority answers the leader of the last term")
+                } else {
+                    Leader::Here
+                }
             }
             Some(leader) => match metrics.membership_config.membership().get_node(&leader) {
                 Some(PeerNode { address }) => Leader::There(NodeId(leader), address.clone()),
-                None => Leader::Nobody,
+                None => Leader::Nobody("the leader is not a member"),
             },
-            None => Leader::Nobody,
+            None => Leader::Nobody("there is no leader"),
+        }
+    }
+
+    /// How long ago a majority last answered this node, which leads. Raft says so at least with each heartbeat.
+    fn since_majority(&self) -> Duration {
+        let metrics = self.raft.data_metrics();
+        let since = metrics.borrow().millis_since_quorum_ack;
+        since.map_or(Duration::ZERO, Duration::from_millis)
+    }
+
+    /// Ends when no majority has answered this node, which leads, for as long as patience lasts.
+    async fn deserted(&self) {
+        while self.since_majority() < self.leader_patience {
+            sleep(LOOK_AROUND_AFTER).await;
         }
     }
 
@@ -123,7 +148,11 @@ impl Core {
         let unless_logged = |otherwise: fn(String) -> AttemptError, detail: String| {
             if mark.is_raised() { AttemptError::Unknown(detail) } else { otherwise(detail) }
         };
-        match timeout_at(deadline, answer).await {
+        let answer = tokio::select! {
+            answer = timeout_at(deadline, answer) => answer,
+            () = self.deserted() => return Err(AttemptError::Unknown("no majority answers the leader".to_owned())),
+        };
+        match answer {
             Ok(Ok(Ok(written))) => Ok(Done { log_index: written.log_id.index, outcomes: written.data.0 }),
             Ok(Ok(Err(error @ ClientWriteError::ForwardToLeader(_)))) => {
                 Err(unless_logged(AttemptError::NotTaken, error.to_string()))

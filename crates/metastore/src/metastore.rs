@@ -296,6 +296,8 @@ impl Metastore {
             guard,
             channels,
             propose_timeout: config.propose_timeout,
+            leader_patience: config.leader_patience,
+            lease: config.timing.election_max,
             stopping: false.into(),
         });
         tokio::spawn(watch_raft(Arc::clone(&core), config.on_fatal));
@@ -398,7 +400,7 @@ impl Metastore {
     async fn change(&self, change: ChangeMembers<u64, PeerNode>) -> Result<u64, ChangeError> {
         let changed = timeout(self.core().propose_timeout, self.core().raft.change_membership(change, true)).await;
         let changed = changed.map_err(|_| ChangeError::Unknown("it was not committed in time".to_owned()))?;
-        changed.map(|ClientWriteResponse { log_id, .. }| log_id.index).map_err(|error| match error {
+        let changed = changed.map(|ClientWriteResponse { log_id, .. }| log_id).map_err(|error| match error {
             RaftError::APIError(ClientWriteError::ForwardToLeader(forward)) => {
                 ChangeError::NotLeader { leader: forward.leader_id.map(NodeId) }
             }
@@ -409,7 +411,14 @@ impl Metastore {
                 }
             },
             RaftError::Fatal(fatal) => ChangeError::Unknown(fatal.to_string()),
-        })
+        })?;
+        // Raft answers before it publishes what changed; whoever asks next must find it.
+        let mut metrics = self.core().raft.metrics();
+        let published = metrics.wait_for(|metrics| *metrics.membership_config.log_id() >= Some(changed));
+        match timeout(self.core().propose_timeout, published).await {
+            Ok(Ok(_)) => Ok(changed.index),
+            Ok(Err(_)) | Err(_) => Err(ChangeError::Unknown("it was committed, and the node stops".to_owned())),
+        }
     }
 
     // --- Proposing ---

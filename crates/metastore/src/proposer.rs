@@ -2,9 +2,9 @@
 //!
 //! In openraft 0.9 each entry costs an fsync of its own on every replica, so one task collects what is waiting into a
 //! batch and keeps a few batches under way. Batches that other nodes send to the leader wait in the same queue and
-//! share its entries; they are never sent on. It promises an answer to each command by its deadline, and that a command whose fate is
-//! unknown is never proposed a second time: it answers [`ProposeError::Unknown`], and the caller asks again under the
-//! same idempotency key. Only a batch that certainly reached nobody's log is tried elsewhere.
+//! share its entries; they are never sent on. It promises an answer to each command by its deadline, and that a command
+//! whose fate is unknown is never proposed a second time: it answers [`ProposeError::Unknown`], and the caller asks again
+//! under the same idempotency key. Only a batch that certainly reached nobody's log is tried elsewhere.
 
 use std::{sync::Arc, time::Duration};
 
@@ -250,6 +250,7 @@ fn without_peers(batch: Vec<Waiting>) -> Vec<Waiting> {
 /// Finds a leader that takes the batch.
 async fn place(core: &Core, commands: Vec<Opaque>, deadline: Instant) -> Result<Done, ProposeError> {
     let started = Instant::now();
+    let patience = deadline.min(started + core.leader_patience);
     loop {
         let attempt = match core.leader() {
             Leader::Here => match core.begin(commands.clone()).await {
@@ -257,7 +258,7 @@ async fn place(core: &Core, commands: Vec<Opaque>, deadline: Instant) -> Result<
                 Err(error) => Err(error),
             },
             Leader::There(node, address) => core.forward(node, &address, commands.clone(), deadline).await,
-            Leader::Nobody => Err(AttemptError::NotTaken("there is no leader".to_owned())),
+            Leader::Nobody(why) => Err(AttemptError::NotTaken(why.to_owned())),
         };
         let detail = match attempt {
             Ok(done) => return Ok(done),
@@ -265,10 +266,10 @@ async fn place(core: &Core, commands: Vec<Opaque>, deadline: Instant) -> Result<
             Err(AttemptError::Stopped(detail)) => return Err(ProposeError::Stopped { detail }),
             Err(AttemptError::NotTaken(detail)) => detail,
         };
-        if Instant::now() >= deadline {
+        if Instant::now() >= patience {
             return Err(ProposeError::NoLeader { waited: started.elapsed(), detail });
         }
-        core.wait_for_news(deadline).await;
+        core.wait_for_news(patience).await;
     }
 }
 

@@ -110,14 +110,14 @@ async fn ask_in_rounds(core: Arc<Core>, whom: Ask, mut questions: mpsc::Receiver
 
 async fn ask(core: &Core) -> Result<u64, ReadError> {
     let started = Instant::now();
-    let deadline = started + core.propose_timeout;
+    let deadline = started + core.leader_patience;
     loop {
         let attempt = match core.leader() {
             Leader::Here => core.read_index_here().await,
             Leader::There(node, address) => {
                 core.read_index_there(node, &address, deadline.min(Instant::now() + ATTEMPT)).await
             }
-            Leader::Nobody => Err(AttemptError::NotTaken("there is no leader".to_owned())),
+            Leader::Nobody(why) => Err(AttemptError::NotTaken(why.to_owned())),
         };
         let detail = match attempt {
             Ok(index) => return Ok(index),
@@ -133,7 +133,7 @@ async fn ask(core: &Core) -> Result<u64, ReadError> {
 
 async fn ask_here(core: &Core) -> Result<u64, ReadError> {
     let no_leader = |detail| ReadError::NoLeader { waited: Duration::ZERO, detail };
-    match tokio::time::timeout(core.propose_timeout, core.read_index_here()).await {
+    match tokio::time::timeout(core.leader_patience, core.read_index_here()).await {
         Ok(Ok(index)) => Ok(index),
         Ok(Err(AttemptError::Stopped(detail))) => Err(ReadError::Stopped { detail }),
         Ok(Err(AttemptError::NotTaken(detail) | AttemptError::Unknown(detail))) => Err(no_leader(detail)),

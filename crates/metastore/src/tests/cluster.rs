@@ -139,6 +139,32 @@ async fn a_command_cut_from_the_log_is_unknown_and_never_proposed_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_no_majority_answers_refuses_before_its_callers_give_up() {
+    let cluster = Cluster::of(3, |config| config.leader_patience = Duration::from_millis(400)).await;
+    let old = cluster.leader().await;
+    cluster.store(old).propose("put a 1").await.unwrap();
+    cluster.cuts.isolate(old, &others(old));
+    // Under way when the network was cut: it may yet be committed.
+    let under_way = in_time("it is answered", cluster.store(old).propose("put a 2")).await;
+    assert!(matches!(under_way, Err(ProposeError::Unknown { .. })), "{under_way:?}");
+    let later = in_time("it takes nothing more", async {
+        loop {
+            match cluster.store(old).propose("put a 3").await {
+                Err(ProposeError::Unknown { .. }) => {}
+                answer => return answer,
+            }
+        }
+    })
+    .await;
+    assert!(matches!(later, Err(ProposeError::NoLeader { .. })), "{later:?}");
+    let read = in_time("it is refused", cluster.store(old).read_index()).await;
+    assert!(matches!(read, Err(ReadError::NoLeader { .. })), "{read:?}");
+    cluster.cuts.heal();
+    cluster.agree().await;
+    cluster.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_leader_nothing_is_proposed_and_without_a_majority_the_fate_is_unknown() {
     let mut cluster = Cluster::new(|config| config.propose_timeout = Duration::from_millis(300));
     cluster.start(N1).await.unwrap();
