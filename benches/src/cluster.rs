@@ -88,7 +88,7 @@ pub(crate) fn measure(binary: &Path, scale: Scale) -> Result<Whole> {
     let ingest_many_by_four = bench.ingest("ingest, many, 4 clients", 4, files)?;
     let seals = bench.ingest("ingest, 4 KiB, 16 clients", 16, Files { count: scale.pick(2048, 256), bytes: 4096 })?;
     let large_by_four = Files { count: 4, bytes: usize::try_from(PROGRESS_BYTES)? * scale.pick(32, 1) };
-    let ingest_large_by_four = bench.ingest_copies("ingest, 4 large, 4 clients", 4, large_by_four)?;
+    let ingest_large_by_four = bench.ingest("ingest, 4 large, 4 clients", 4, large_by_four)?;
     let item = ingest.took.items.first().context("one was ingested")?;
     let read = bench.copy_out("read", item)?;
     let node_rss_max_mib = bench.resident_max()?;
@@ -124,32 +124,13 @@ struct Bench {
 
 impl Bench {
     fn ingest(&self, name: &'static str, clients: usize, files: Files) -> Result<Run> {
-        let folder = self.originals()?;
-        for number in 0..files.count {
-            let content = bytes(files.bytes, number as u64 * 64 + clients as u64);
-            std::fs::write(original(&folder, number), content)?;
-        }
-        self.ingest_all(name, clients, files, &folder)
-    }
-
-    /// As [`Bench::ingest`] with the same content under each name: it lies in memory once.
-    fn ingest_copies(&self, name: &'static str, clients: usize, files: Files) -> Result<Run> {
-        let folder = self.originals()?;
-        std::fs::write(original(&folder, 0), bytes(files.bytes, clients as u64))?;
-        for number in 1..files.count {
-            std::fs::hard_link(original(&folder, 0), original(&folder, number))?;
-        }
-        self.ingest_all(name, clients, files, &folder)
-    }
-
-    fn originals(&self) -> Result<PathBuf> {
         let folder = self.files.path().join("originals");
         std::fs::create_dir(&folder)?;
-        Ok(folder)
-    }
-
-    fn ingest_all(&self, name: &'static str, clients: usize, files: Files, folder: &Path) -> Result<Run> {
-        let run = self.run(name, &["ingest", "--clients", &clients.to_string(), path(folder)?])?;
+        for number in 0..files.count {
+            let content = bytes(files.bytes, number as u64 * 64 + clients as u64);
+            std::fs::write(folder.join(format!("{number:04}.mp4")), content)?;
+        }
+        let run = self.run(name, &["ingest", "--clients", &clients.to_string(), path(&folder)?])?;
         ensure!(run.took.items.len() == files.count, "{name}: {} of {}", run.took.items.len(), files.count);
         std::fs::remove_dir_all(folder)?;
         Ok(run)
@@ -219,10 +200,6 @@ impl Bench {
 /// What the processes that are still there have used. One that was killed may be shown for a moment longer.
 fn since(before: &BTreeMap<u32, Duration>, after: &BTreeMap<u32, Duration>) -> Duration {
     after.iter().filter_map(|(pid, cpu)| cpu.checked_sub(*before.get(pid)?)).sum()
-}
-
-fn original(folder: &Path, number: usize) -> PathBuf {
-    folder.join(format!("{number:04}.mp4"))
 }
 
 fn path(path: &Path) -> Result<&str> {

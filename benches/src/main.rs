@@ -13,6 +13,7 @@ mod sums;
 mod sys;
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -68,11 +69,18 @@ impl Scale {
     }
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match arguments.role {
+    let done = match arguments.role {
         Some(Role::Client(job)) => client::run(job),
         None => measure(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
     }
 }
 
