@@ -24,7 +24,7 @@ use strongroom_custody::{
 use strongroom_shardstore::{GetError, ShardAddress, VerifiedShard};
 use strongroom_topology::{FaultKind, VolumeRow, read};
 use strongroom_types::{
-    ChunkIndex, ItemId, KeyHash, Reason, RecordSeq, Refusal, SessionId, ShardIndex, UnixMillis, VolumeId, limits,
+    ChunkIndex, ItemId, KeyHash, Reason, RecordSeq, Refusal, SessionId, ShardIndex, VolumeId, limits,
 };
 use tracing::warn;
 
@@ -410,10 +410,4 @@ impl Sought {
             .await
             .expect("decoding does not panic")
     }
-}
-
-/// Kept for callers that show when a ticket was given.
-#[must_use]
-pub const fn ticket_end(begun: UnixMillis) -> UnixMillis {
-    begun.plus_ms(limits::TICKET_MS)
 }
