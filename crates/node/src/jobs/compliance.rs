@@ -57,6 +57,10 @@ fn reading(node: &Node, voter: &NodeRow) -> Option<Reading> {
     } else {
         node.beats.fresh(voter.id, node.boottime_ms())?.reading_cbor
     };
+    // A voter that does not know yet what it signed before signs nothing.
+    if signed.is_empty() {
+        return None;
+    }
     let vkey: VerifierKey = voter
         .clock_vkey
         .parse()
