@@ -10,7 +10,10 @@ mod principal;
 mod profile;
 mod unit;
 
+mod case;
 mod copy_out;
+mod correction;
+mod hold;
 mod ingest;
 mod item;
 mod request;
@@ -60,6 +63,15 @@ pub(crate) enum Command {
     /// The catalogue
     #[command(subcommand)]
     Item(item::Item),
+    /// Cases: items as evidence, kept as long as the case file
+    #[command(subcommand)]
+    Case(case::Case),
+    /// Holds: legal matters that forbid disposal
+    #[command(subcommand)]
+    Hold(hold::Hold),
+    /// Corrections of mistakes, by two offices
+    #[command(subcommand)]
+    Correction(correction::Correction),
     /// Requests for footage and their approvals
     #[command(subcommand)]
     Request(request::Request),
@@ -91,6 +103,9 @@ impl Command {
             Self::Profile(command) => on_one_thread(command.run(globals)),
             Self::Ingest(command) => on_threads(command.run(globals)),
             Self::Item(command) => on_one_thread(command.run(globals)),
+            Self::Case(command) => on_one_thread(command.run(globals)),
+            Self::Hold(command) => on_one_thread(command.run(globals)),
+            Self::Correction(command) => on_one_thread(command.run(globals)),
             Self::Request(command) => on_one_thread(command.run(globals)),
             Self::CopyOut(command) => on_threads(command.run(globals)),
             Self::View(command) => on_threads(command.run(globals)),

@@ -5,6 +5,7 @@
 mod clock;
 mod commands;
 mod failure;
+mod items;
 mod lang;
 mod local;
 mod memory;
@@ -106,6 +107,29 @@ mod tests {
             "strongroom item label 01010101010101010101010101010101 place=gate",
             "strongroom item history 01010101010101010101010101010101",
             "strongroom item delete 01010101010101010101010101010101",
+            "strongroom item extend 01010101010101010101010101010101 --until 2030-01-01T00:00:00 --reason x",
+            "strongroom item trigger 01010101010101010101010101010101 t2 --basis x",
+            "strongroom item restrict 01010101010101010101010101010101 --kind non-duty --reason x",
+            "strongroom item unrestrict 01010101010101010101010101010101 --reason x",
+            "strongroom item classify 01010101010101010101010101010101 trade-secret --basis x",
+            "strongroom item release-quarantine 01010101010101010101010101010101 --reason x",
+            "strongroom case open C-1 --unit U1 --title x",
+            "strongroom case bind C-1 --item 01010101010101010101010101010101 --items-from -",
+            "strongroom case close C-1 --outcome 结案 --reason x",
+            "strongroom case archive C-1 --date 2026-03-01T00:00:00 --term-months 36",
+            "strongroom case reopen C-1 --reason x",
+            "strongroom case show C-1",
+            "strongroom case items C-1",
+            "strongroom case list",
+            "strongroom hold place H --authority A --reason x --case C-1 --device D1 --dry-run",
+            "strongroom hold release H --reason x",
+            "strongroom hold show H",
+            "strongroom hold list --all",
+            "strongroom correction propose extension 01010101010101010101010101010101 --record 4 --reason x",
+            "strongroom correction propose archive C-1 --record 4 --date 2026-03-01T00:00:00 --permanent --reason x",
+            "strongroom correction approve COR-1",
+            "strongroom correction withdraw COR-1 --reason x",
+            "strongroom correction list",
             "strongroom --as legal request submit --act copy --item 01010101010101010101010101010101 --reason x",
             "strongroom --as approver request approve REQ-1",
             "strongroom request reject REQ-1 --reason no",

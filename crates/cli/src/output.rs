@@ -73,7 +73,18 @@ impl Output {
         bar.set_message(name.to_owned());
         bar
     }
+
+    /// A bar over things that are counted, on stderr; invisible where that is no terminal.
+    pub(crate) fn counter(self, name: &str, total: u64) -> ProgressBar {
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+        bar.set_style(ProgressStyle::with_template(COUNTER).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_message(name.to_owned());
+        bar
+    }
 }
+
+/// How a bar over things that are counted looks.
+const COUNTER: &str = "{msg} {bar:24} {pos}/{len} {eta}";
 
 /// Whether stdout may be coloured.
 pub(crate) fn may_colour() -> bool {

@@ -37,6 +37,14 @@ macro_rules! unary {
     };
 }
 
+mod case;
+mod correction;
+mod hold;
+mod keeping;
+
+pub use case::DossierTerm;
+pub use hold::NewHold;
+
 /// Which items to list. Empty filters take everything of the caller's unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ItemFilter {

@@ -112,6 +112,48 @@ acts! {
     39 ProfileActivate "profile.activate" [];
     /// Finds a shard that is missing, corrupt or lying.
     40 ShardFault "shard.fault" [];
+    /// Keeps an item until a later date.
+    41 ItemExtend "item.extend" [Custodian Legal];
+    /// Keeps an item without end, for one of the profile's reasons.
+    42 ItemTrigger "item.trigger" [Custodian UnitHead Legal];
+    /// Leaves an item to lawful chains only.
+    43 ItemRestrict "item.restrict" [Custodian Legal];
+    /// Ends the restriction of an item.
+    44 ItemUnrestrict "item.unrestrict" [Custodian Legal];
+    /// Sets the confidentiality of an item.
+    45 ItemClassify "item.classify" [Custodian UnitHead Legal];
+    /// Takes one of the two steps that release an item from quarantine.
+    46 QuarantineRelease "quarantine.release" [Custodian UnitHead];
+    /// Opens a case.
+    47 CaseOpen "case.open" [Recorder Custodian UnitHead Legal];
+    /// Binds items to a case.
+    48 CaseBind "case.bind" [Recorder Custodian UnitHead Legal];
+    /// Says how a case ended.
+    49 CaseClose "case.close" [UnitHead Legal];
+    /// Archives a case's file for a term.
+    50 CaseArchive "case.archive" [Legal Archivist];
+    /// Takes a case up again.
+    51 CaseReopen "case.reopen" [UnitHead Legal];
+    /// Reads one case.
+    52 CaseShow "case.show" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Auditor];
+    /// Lists cases.
+    53 CaseList "case.list" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Auditor];
+    /// Places or widens a hold.
+    54 HoldPlace "hold.place" [Custodian UnitHead Legal Head];
+    /// Takes one of the two steps that release a hold.
+    55 HoldRelease "hold.release" [Legal Head];
+    /// Reads one hold.
+    56 HoldShow "hold.show" [Custodian UnitHead Legal Archivist Approver Head Inspector Auditor];
+    /// Lists holds.
+    57 HoldList "hold.list" [Custodian UnitHead Legal Archivist Approver Head Inspector Auditor];
+    /// Proposes a correction.
+    58 CorrectionPropose "correction.propose" [Legal Head];
+    /// Approves a correction.
+    59 CorrectionApprove "correction.approve" [Legal Head];
+    /// Withdraws a correction that is not yet in force.
+    60 CorrectionWithdraw "correction.withdraw" [Legal Head];
+    /// Lists corrections, or reads one.
+    106 CorrectionList "correction.list" [Custodian UnitHead Legal Archivist Head Inspector Auditor];
 }
 
 #[cfg(test)]

@@ -10,11 +10,17 @@ use strongroom_types::{
 use crate::{
     Act, Actor, Answer, Command, Fact, Record, Stamp, Value,
     access::{self, Stop},
+    case,
+    case::{ArchiveCase, CloseCase, OpenCase, ReopenCase},
     clock,
     command::{
-        ApproveRequest, RegisterPrincipal, RejectRequest, RevokePrincipal, RotatePrincipal, SealOriginal, Under,
+        ApproveRequest, RegisterPrincipal, RejectRequest, ReleaseQuarantine, RevokePrincipal, RotatePrincipal,
+        SealOriginal, Under,
     },
-    genesis, item, register, request, session,
+    correction::{self, ApproveCorrection, WithdrawCorrection},
+    genesis, hold, item,
+    keeping::{self, ClassifyItem, ExtendItem, RestrictItem, TriggerItem},
+    register, request, session,
     tables::{CLUSTER, ClusterRow, PrincipalRow},
     upload,
 };
@@ -115,6 +121,21 @@ fn decide(decision: &mut Decision<'_>, command: &Command) -> Result<Answer, Stop
         Command::Tick(tick) => register::tick(decision, tick),
         Command::NoteRefusal(note) => register::note_refusal(decision, note),
         Command::CreateCluster(create) => genesis::create(decision, create),
+        Command::ExtendItem(extend) => keeping::extend(decision, extend),
+        Command::TriggerItem(trigger) => keeping::trigger(decision, trigger),
+        Command::RestrictItem(restrict) => keeping::restrict(decision, restrict),
+        Command::ClassifyItem(classify) => keeping::classify(decision, classify),
+        Command::ReleaseQuarantine(release) => item::release_quarantine(decision, release),
+        Command::OpenCase(open) => case::open(decision, open),
+        Command::BindCase(bind) => case::bind(decision, bind),
+        Command::CloseCase(close) => case::close(decision, close),
+        Command::ArchiveCase(archive) => case::archive(decision, archive),
+        Command::ReopenCase(reopen) => case::reopen(decision, reopen),
+        Command::PlaceHold(place) => hold::place(decision, place),
+        Command::ReleaseHold(release) => hold::release(decision, release),
+        Command::ProposeCorrection(propose) => correction::propose(decision, propose),
+        Command::ApproveCorrection(approve) => correction::approve(decision, approve),
+        Command::WithdrawCorrection(withdraw) => correction::withdraw(decision, withdraw),
     }
 }
 
@@ -139,6 +160,21 @@ const fn act_of(command: &Command) -> Act {
         Command::Tick(_) => Act::ClockTick,
         Command::NoteRefusal(note) => note.act,
         Command::CreateCluster(_) => Act::ClusterCreate,
+        Command::ExtendItem(_) => Act::ItemExtend,
+        Command::TriggerItem(_) => Act::ItemTrigger,
+        Command::RestrictItem(restrict) => keeping::restrict_act(restrict),
+        Command::ClassifyItem(_) => Act::ItemClassify,
+        Command::ReleaseQuarantine(_) => Act::QuarantineRelease,
+        Command::OpenCase(_) => Act::CaseOpen,
+        Command::BindCase(_) => Act::CaseBind,
+        Command::CloseCase(_) => Act::CaseClose,
+        Command::ArchiveCase(_) => Act::CaseArchive,
+        Command::ReopenCase(_) => Act::CaseReopen,
+        Command::PlaceHold(_) => Act::HoldPlace,
+        Command::ReleaseHold(_) => Act::HoldRelease,
+        Command::ProposeCorrection(_) => Act::CorrectionPropose,
+        Command::ApproveCorrection(_) => Act::CorrectionApprove,
+        Command::WithdrawCorrection(_) => Act::CorrectionWithdraw,
     }
 }
 
@@ -182,6 +218,31 @@ fn subject_of(command: &Command) -> (Vec<ItemId>, BTreeMap<Fact, Value>) {
             facts(&[(Fact::Device, device.device.as_str().into()), (Fact::Unit, device.unit.as_str().into())]),
         ),
         Command::NoteRefusal(note) => (note.item.into_iter().collect(), facts(&[])),
+        Command::ExtendItem(ExtendItem { item, .. })
+        | Command::TriggerItem(TriggerItem { item, .. })
+        | Command::RestrictItem(RestrictItem { item, .. })
+        | Command::ClassifyItem(ClassifyItem { item, .. })
+        | Command::ReleaseQuarantine(ReleaseQuarantine { item, .. }) => (vec![*item], facts(&[])),
+        Command::BindCase(bind) => (
+            bind.items.iter().take(limits::BATCH_ITEMS_MAX).copied().collect(),
+            facts(&[(Fact::Case, bind.case.as_str().into())]),
+        ),
+        Command::OpenCase(OpenCase { case, .. })
+        | Command::CloseCase(CloseCase { case, .. })
+        | Command::ArchiveCase(ArchiveCase { case, .. })
+        | Command::ReopenCase(ReopenCase { case, .. }) => (Vec::new(), facts(&[(Fact::Case, case.as_str().into())])),
+        Command::PlaceHold(place) => (
+            place.scope.items.iter().take(limits::BATCH_ITEMS_MAX).copied().collect(),
+            facts(&[(Fact::Hold, place.hold.as_str().into())]),
+        ),
+        Command::ReleaseHold(release) => (Vec::new(), facts(&[(Fact::Hold, release.hold.as_str().into())])),
+        Command::ProposeCorrection(propose) => {
+            (propose.mistake.item().into_iter().collect(), facts(&[(Fact::Mistake, propose.mistake.name().into())]))
+        }
+        Command::ApproveCorrection(ApproveCorrection { correction })
+        | Command::WithdrawCorrection(WithdrawCorrection { correction, .. }) => {
+            (Vec::new(), facts(&[(Fact::Correction, correction.0.into())]))
+        }
         Command::Tick(_) | Command::ExpireUploads(_) | Command::CreateCluster(_) => (Vec::new(), facts(&[])),
     }
 }

@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 
 use minicbor::bytes::ByteVec;
 use strongroom_types::{
-    ChunkIndex, DeviceId, ItemId, KeyHash, NodeId, PrincipalId, RecordSeq, RequestId, Role, SessionId, UnitId,
-    UnixMillis, UploadEpoch,
+    ChunkIndex, CorrectionId, DeviceId, ItemId, KeyHash, NodeId, PrincipalId, RecordSeq, RequestId, Role, SessionId,
+    UnitId, UnixMillis, UploadEpoch,
 };
 
 use crate::{
     Act,
+    case::{ArchiveCase, BindCase, CloseCase, OpenCase, ReopenCase},
     clock::Reading,
+    correction::{ApproveCorrection, ProposeCorrection, WithdrawCorrection},
+    hold::{HoldRow, PlaceHold, ReleaseHold},
+    keeping::{ClassifyItem, ExtendItem, RestrictItem, TriggerItem},
     profile::RequestAct,
     request::RequestRow,
     tables::{ClusterRow, Description, DeviceType, ManifestStep, UploadEnd},
@@ -80,6 +84,51 @@ pub enum Command {
     /// Creates the cluster's custody state, once.
     #[n(20)]
     CreateCluster(#[n(0)] Box<CreateCluster>),
+    /// Keeps an item until a later date.
+    #[n(21)]
+    ExtendItem(#[n(0)] ExtendItem),
+    /// Keeps an item without end.
+    #[n(22)]
+    TriggerItem(#[n(0)] TriggerItem),
+    /// Restricts an item, or ends its restriction.
+    #[n(23)]
+    RestrictItem(#[n(0)] RestrictItem),
+    /// Sets the class of an item.
+    #[n(24)]
+    ClassifyItem(#[n(0)] ClassifyItem),
+    /// Takes one of the two steps that release an item from quarantine.
+    #[n(25)]
+    ReleaseQuarantine(#[n(0)] ReleaseQuarantine),
+    /// Opens a case.
+    #[n(26)]
+    OpenCase(#[n(0)] OpenCase),
+    /// Binds items to a case.
+    #[n(27)]
+    BindCase(#[n(0)] BindCase),
+    /// Says how a case ended.
+    #[n(28)]
+    CloseCase(#[n(0)] CloseCase),
+    /// Archives a case's file.
+    #[n(29)]
+    ArchiveCase(#[n(0)] ArchiveCase),
+    /// Takes a case up again.
+    #[n(30)]
+    ReopenCase(#[n(0)] ReopenCase),
+    /// Places or widens a hold.
+    #[n(31)]
+    PlaceHold(#[n(0)] Box<PlaceHold>),
+    /// Takes one of the two steps that release a hold.
+    #[n(32)]
+    ReleaseHold(#[n(0)] ReleaseHold),
+    /// Proposes a correction.
+    #[n(33)]
+    ProposeCorrection(#[n(0)] ProposeCorrection),
+    /// Approves a correction.
+    #[n(34)]
+    ApproveCorrection(#[n(0)] ApproveCorrection),
+    /// Withdraws a correction.
+    #[n(35)]
+    WithdrawCorrection(#[n(0)] WithdrawCorrection),
 }
 
 /// Creates the cluster's custody state, once.
@@ -202,6 +251,17 @@ pub struct LabelItem {
     /// Its new value.
     #[n(2)]
     pub value: String,
+}
+
+/// Takes one of the two steps that release an item from quarantine.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct ReleaseQuarantine {
+    /// The item.
+    #[n(0)]
+    pub item: ItemId,
+    /// Why.
+    #[n(1)]
+    pub reason: String,
 }
 
 /// Submits a request.
@@ -418,4 +478,10 @@ pub enum Answer {
     /// So many uploads were expired.
     #[n(8)]
     Expired(#[n(0)] u32),
+    /// The hold as it now stands, and the record of this step.
+    #[n(9)]
+    Hold(#[n(0)] Box<HoldRow>, #[n(1)] RecordSeq),
+    /// The correction, and the record of this step.
+    #[n(10)]
+    Correction(#[n(0)] CorrectionId, #[n(1)] RecordSeq),
 }

@@ -2,14 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use strongroom_types::{ItemId, Reason, Refusal, limits, rows::Rows};
+use strongroom_types::{
+    ItemId, Reason, Refusal, Role, limits,
+    rows::{RowError, Rows},
+};
 
 use crate::{
-    Act, Answer, Fact,
-    access::{Stop, within_unit},
+    Act, Answer, Fact, Value,
+    access::{Stop, different_person, within_unit},
     apply::Decision,
-    command::LabelItem,
-    tables::{ITEMS, ItemRow, LabelValue},
+    command::{LabelItem, ReleaseQuarantine},
+    correction::StepRow,
+    keeping::check_given,
+    tables::{ITEMS, ItemRow, LabelValue, PrincipalRow, QUARANTINE_RELEASES},
     upload::{check_label_name, check_text},
 };
 
@@ -46,6 +51,69 @@ pub(crate) fn label(decision: &mut Decision<'_>, command: &LabelItem) -> Result<
     Ok(Answer::Recorded(seq))
 }
 
+/// Takes an item out of quarantine when custodian and unit head have both said why (R-001-5): the first of them is noted,
+/// the second, another person, releases it.
+pub(crate) fn release_quarantine(decision: &mut Decision<'_>, command: &ReleaseQuarantine) -> Result<Answer, Stop> {
+    let by = decision.authorize(Act::QuarantineRelease)?;
+    check_given("the reason", &command.reason, "R-001-5")?;
+    let mut item = sealed(decision.rows, command.item)?;
+    within_unit(&by, &item.description.unit)?;
+    if !item.quarantined {
+        let message = format!("item {} is not in quarantine", command.item);
+        return Err(Refusal::new(Reason::WrongState, "R-001-5", message, "nothing needs to be done").into());
+    }
+    let first = QUARANTINE_RELEASES.read(decision.rows, &command.item)?;
+    let role = releasing_role(&by, first.as_ref())?;
+    let facts = BTreeMap::from([
+        (Fact::ReasonGiven, Value::from(command.reason.as_str())),
+        (Fact::Role, role.name().into()),
+        (Fact::Quarantined, first.is_none().into()),
+    ]);
+    let seq = decision.record(Act::QuarantineRelease, "R-001-5", vec![command.item], facts);
+    if first.is_some() {
+        item.quarantined = false;
+        ITEMS.write(decision.rows, &command.item, &item);
+        QUARANTINE_RELEASES.remove(decision.rows, &command.item);
+    } else {
+        let step = StepRow { by: by.id, role, at: decision.wall, seq };
+        QUARANTINE_RELEASES.write(decision.rows, &command.item, &step);
+    }
+    Ok(Answer::Recorded(seq))
+}
+
+/// What is still missing before an item leaves quarantine, in words that name who can give it.
+///
+/// # Errors
+/// [`RowError`] where a row cannot be read.
+pub fn release_missing(rows: &(impl Rows + ?Sized), item: ItemId) -> Result<Vec<String>, RowError> {
+    if !ITEMS.read(rows, &item)?.is_some_and(|row| row.quarantined) {
+        return Ok(Vec::new());
+    }
+    let first = QUARANTINE_RELEASES.read(rows, &item)?;
+    let missing = |role: &&Role| first.as_ref().is_none_or(|first| first.role != **role);
+    Ok(Act::QuarantineRelease.roles().iter().filter(missing).map(|role| format!("release by {role}")).collect())
+}
+
+/// The office that this person speaks for: not the one that has spoken already.
+fn releasing_role(by: &PrincipalRow, first: Option<&StepRow>) -> Result<Role, Refusal> {
+    if let Some(first) = first {
+        different_person(&by.id, &first.by, "custodian and unit head are two people")?;
+    }
+    let open = Act::QuarantineRelease
+        .roles()
+        .iter()
+        .find(|role| by.roles.contains(role) && first.is_none_or(|first| first.role != **role));
+    open.copied().ok_or_else(|| {
+        let spoken = first.map_or("", |first| first.role.name());
+        Refusal::new(
+            Reason::ApprovalMissing,
+            "R-001-5",
+            format!("a {spoken} has spoken for the release already; the other office has not"),
+            "missing: release by custodian and unit-head, one of each",
+        )
+    })
+}
+
 /// The item, where it is sealed.
 ///
 /// # Errors
@@ -69,6 +137,6 @@ pub fn refuse_quarantined(id: ItemId, item: &ItemRow) -> Result<(), Refusal> {
             "item {id} came from device {}, which is not registered: it is kept in quarantine",
             item.description.device
         ),
-        "custodian and unit head release it together, with a reason",
+        "custodian and unit head release it together, with a reason: `strongroom item release-quarantine`",
     ))
 }

@@ -7,10 +7,14 @@
 pub mod access;
 pub mod act;
 pub mod apply;
+pub mod case;
 pub mod clock;
 pub mod command;
+pub mod correction;
 pub mod genesis;
+pub mod hold;
 pub mod item;
+pub mod keeping;
 pub mod profile;
 pub mod record;
 pub mod register;

@@ -156,6 +156,57 @@ pub enum Fact {
     /// Further fields of a form, one `name=value` a line; backslash, line end and a name's `=` are escaped.
     #[n(39)]
     Form,
+    /// Hold, by the matter's name.
+    #[n(40)]
+    Hold,
+    /// Case, or cases, one a line.
+    #[n(41)]
+    Case,
+    /// A later end of retention.
+    #[n(42)]
+    Until,
+    /// Long-term trigger.
+    #[n(43)]
+    Trigger,
+    /// What something rests on 依据.
+    #[n(44)]
+    Basis,
+    /// Authority that asked.
+    #[n(45)]
+    Authority,
+    /// Number of a letter 文号.
+    #[n(46)]
+    Document,
+    /// What a hold covers besides items and cases, one query a line.
+    #[n(47)]
+    Query,
+    /// What a case is about 案由.
+    #[n(48)]
+    Title,
+    /// How a case ended.
+    #[n(49)]
+    Outcome,
+    /// Date on which a case file was archived 归档日期.
+    #[n(50)]
+    ArchiveDate,
+    /// For how long a case file is kept 案卷保存期限.
+    #[n(51)]
+    Term,
+    /// Number of a correction.
+    #[n(52)]
+    Correction,
+    /// What a correction is about.
+    #[n(53)]
+    Mistake,
+    /// Compliance time from which something is in force.
+    #[n(54)]
+    InForce,
+    /// What it was before.
+    #[n(55)]
+    Before,
+    /// What it is now.
+    #[n(56)]
+    After,
 }
 
 impl Fact {
@@ -202,6 +253,23 @@ impl Fact {
             Self::Activity => "activity",
             Self::Policy => "policy",
             Self::Form => "form",
+            Self::Hold => "hold",
+            Self::Case => "case",
+            Self::Until => "until",
+            Self::Trigger => "trigger",
+            Self::Basis => "basis",
+            Self::Authority => "authority",
+            Self::Document => "document",
+            Self::Query => "query",
+            Self::Title => "title",
+            Self::Outcome => "outcome",
+            Self::ArchiveDate => "archive_date",
+            Self::Term => "term",
+            Self::Correction => "correction",
+            Self::Mistake => "mistake",
+            Self::InForce => "in_force",
+            Self::Before => "before",
+            Self::After => "after",
         }
     }
 }

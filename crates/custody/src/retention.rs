@@ -1,13 +1,50 @@
-//! Why an item is kept and until when (semantics C1): the longest of everything that applies.
+//! Why an item is kept and until when (semantics C1): the longest of everything that applies (G3).
+//!
+//! Everything that keeps an item is looked up when it is asked, from the rows that decide it: there is no second copy
+//! that could be older than a hold.
 
 use strongroom_types::{
-    RecordSeq, UnixMillis,
+    CaseId, HoldId, ItemId, PrincipalId, RecordSeq, Refusal, UnixMillis,
     rows::{RowError, Rows},
 };
 
-use crate::tables::{ItemRow, PROFILES, ProfileRow, Retention};
+use crate::{
+    case::{self, CaseState},
+    clock, correction,
+    hold::{self, HoldRow},
+    keeping,
+    tables::{ItemRow, PROFILES, ProfileRow, Retention},
+};
 
-/// One reason to keep an item.
+/// One thing that keeps an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// What it is.
+    pub by: Keeper,
+    /// Until when; none where it has no end.
+    pub until: Option<UnixMillis>,
+    /// Record that set it.
+    pub seq: RecordSeq,
+}
+
+/// What keeps an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keeper {
+    /// The profile's floor, or that it names none.
+    Floor,
+    /// Somebody's extension, and their reason.
+    Extension(PrincipalId, String),
+    /// A long-term trigger, and what it rests on.
+    Trigger(String, String),
+    /// A case that is not archived.
+    OpenCase(CaseId),
+    /// An archived case.
+    ArchivedCase(CaseId),
+    /// A hold, and the authority that asked for it.
+    Hold(HoldId, String),
+}
+
+/// One reason to keep an item, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeepReason {
     /// Rule or article id.
@@ -22,6 +59,69 @@ pub struct KeepReason {
     pub seq: RecordSeq,
 }
 
+/// Looks items' keepers up against one state: what they share is read once.
+pub struct Keepers<'a, R: ?Sized> {
+    rows: &'a R,
+    t: UnixMillis,
+    by_query: Vec<HoldRow>,
+}
+
+impl<'a, R: Rows + ?Sized> Keepers<'a, R> {
+    /// Reads what all items share.
+    ///
+    /// # Errors
+    /// [`RowError`] where a row cannot be read.
+    pub fn load(rows: &'a R) -> Result<Self, RowError> {
+        Ok(Self { rows, t: clock::read(rows)?.t, by_query: hold::by_query(rows)? })
+    }
+
+    /// Everything that keeps an item, the floor first and holds last.
+    ///
+    /// # Errors
+    /// [`RowError`] where a row cannot be read.
+    pub fn of(&self, id: ItemId, item: &ItemRow) -> Result<Vec<Kept>, RowError> {
+        let (rows, t) = (self.rows, self.t);
+        let mut kept = vec![Kept { by: Keeper::Floor, until: item.retention.floor_until, seq: item.seq }];
+        let said = keeping::read(rows, id)?;
+        for one in keeping::extensions(rows, &said, t)? {
+            let by = Keeper::Extension(one.by.clone(), one.reason.clone());
+            kept.push(Kept { by, until: Some(one.until), seq: one.seq });
+        }
+        for one in keeping::triggers(rows, &said, t)? {
+            kept.push(Kept { by: Keeper::Trigger(one.code.clone(), one.basis.clone()), until: None, seq: one.seq });
+        }
+        let cases = case::ever_of_item(rows, id)?;
+        for (case, binding) in &cases {
+            if correction::in_force(rows, binding.corrected, t)? {
+                continue;
+            }
+            let (by, seq) = match (&case.state, case.archives.last()) {
+                (CaseState::Archived, Some(archived)) => (Keeper::ArchivedCase(case.id.clone()), archived.seq),
+                (CaseState::Archived | CaseState::Open(_) | CaseState::Closed(..), _) => {
+                    (Keeper::OpenCase(case.id.clone()), binding.seq)
+                }
+            };
+            kept.push(Kept { by, until: case::until(rows, case, t)?, seq });
+        }
+        // A hold on a case covers what was ever bound to it: correcting a binding takes nothing out of a hold.
+        let ids = cases.into_iter().map(|(case, _)| case.id);
+        for hold in hold::over(rows, &self.by_query, id, item, ids)? {
+            kept.push(Kept { by: Keeper::Hold(hold.id, hold.authority), until: None, seq: hold.seq });
+        }
+        Ok(kept)
+    }
+
+    /// Whether a hold stands over an item, and which.
+    ///
+    /// # Errors
+    /// [`RowError`] where a row cannot be read.
+    pub fn holds(&self, id: ItemId, item: &ItemRow) -> Result<Vec<HoldId>, RowError> {
+        let cases = case::ever_of_item(self.rows, id)?.into_iter().map(|(case, _)| case.id);
+        let holds = hold::over(self.rows, &self.by_query, id, item, cases)?;
+        Ok(holds.into_iter().map(|hold| hold.id).collect())
+    }
+}
+
 /// Retention of an item sealed under `profile` at compliance time `t` and wall time `wall`.
 #[must_use]
 pub fn at_seal(profile: &ProfileRow, version: u64, t: UnixMillis, wall: UnixMillis) -> Retention {
@@ -34,42 +134,143 @@ pub fn at_seal(profile: &ProfileRow, version: u64, t: UnixMillis, wall: UnixMill
     }
 }
 
-/// The end of retention; none where it has no end.
-#[must_use]
-pub fn effective_until(item: &ItemRow) -> Option<UnixMillis> {
-    item.retention.floor_until
+/// Everything that keeps an item.
+///
+/// # Errors
+/// [`RowError`] where a row cannot be read.
+pub fn kept(rows: &(impl Rows + ?Sized), id: ItemId, item: &ItemRow) -> Result<Vec<Kept>, RowError> {
+    Keepers::load(rows)?.of(id, item)
 }
 
-/// Every reason that keeps the item.
+/// The end of retention: the latest of all; none where one has no end.
+#[must_use]
+pub fn effective_until(kept: &[Kept]) -> Option<UnixMillis> {
+    // Nothing at all keeps no item, which cannot be: there is always the floor.
+    kept.iter().map(|one| one.until).try_fold(UnixMillis(i64::MIN), |latest, until| Some(latest.max(until?)))
+}
+
+/// Refuses what would end an item that something keeps at `now`, by the strongest reason.
+///
+/// # Errors
+/// `HOLD_ACTIVE`, `FLOOR_UNSPECIFIED` or `RETENTION_ACTIVE`.
+pub fn refuse_kept(id: ItemId, kept: &[Kept], now: UnixMillis) -> Result<(), Refusal> {
+    use strongroom_types::Reason::{FloorUnspecified, HoldActive, RetentionActive};
+    let refuse = |reason, rule: &str, why: String, remedy: String| {
+        Err(Refusal::new(reason, rule, format!("item {id} is kept: {why}"), remedy))
+    };
+    let strongest = kept
+        .iter()
+        .filter(|one| one.until.is_none_or(|until| now < until))
+        .max_by_key(|one| (matches!(one.by, Keeper::Hold(..)), one.until.is_none(), one.until));
+    let Some(one) = strongest else { return Ok(()) };
+    let until = one.until.map_or_else(|| "without end".to_owned(), |until| format!("until {until}"));
+    let since = format!("record {}", one.seq);
+    match &one.by {
+        Keeper::Hold(hold, authority) => refuse(
+            HoldActive,
+            "G3",
+            format!("hold {hold} of {authority} stands over it ({since})"),
+            "legal and head release a hold together: `strongroom hold release`".to_owned(),
+        ),
+        Keeper::Floor if one.until.is_none() => refuse(
+            FloorUnspecified,
+            "R-004-RET",
+            "its profile names no floor".to_owned(),
+            "everything is kept until the agency names a floor from a higher source".to_owned(),
+        ),
+        Keeper::Floor => refuse(
+            RetentionActive,
+            "G2",
+            format!("its profile's floor runs {until} ({since})"),
+            "wait until then; nobody can shorten it".to_owned(),
+        ),
+        Keeper::Extension(by, _) => refuse(
+            RetentionActive,
+            "C1",
+            format!("{by} extended its retention {until} ({since})"),
+            "a mistaken extension is corrected by legal and head: `strongroom correction propose`".to_owned(),
+        ),
+        Keeper::Trigger(code, _) => refuse(
+            RetentionActive,
+            "G7",
+            format!("trigger {code} keeps it {until} ({since})"),
+            "a mistaken trigger is corrected by legal and head: `strongroom correction propose`".to_owned(),
+        ),
+        Keeper::OpenCase(case) => refuse(
+            RetentionActive,
+            "G6",
+            format!("case {case} is not archived, which keeps it {until} ({since})"),
+            "archive the case's file with its term: `strongroom case archive`".to_owned(),
+        ),
+        Keeper::ArchivedCase(case) => refuse(
+            RetentionActive,
+            "G6",
+            format!("the file of case {case} is kept {until} ({since})"),
+            "an item is kept as long as the case file is".to_owned(),
+        ),
+    }
+}
+
+/// What keeps the item, in words.
 ///
 /// # Errors
 /// [`RowError`] where the profile that sealed it cannot be read.
-pub fn explain(rows: &(impl Rows + ?Sized), item: &ItemRow) -> Result<Vec<KeepReason>, RowError> {
+pub fn explain(rows: &(impl Rows + ?Sized), item: &ItemRow, kept: Vec<Kept>) -> Result<Vec<KeepReason>, RowError> {
+    kept.into_iter().map(|one| told(rows, item, one)).collect()
+}
+
+fn told(rows: &(impl Rows + ?Sized), item: &ItemRow, one: Kept) -> Result<KeepReason, RowError> {
+    let (rule, text_zh, text_en) = match one.by {
+        Keeper::Floor => return told_floor(rows, item, one),
+        Keeper::Extension(by, why) => {
+            ("C1", format!("{by} 延长了保存期限：{why}"), format!("{by} extended its retention: {why}"))
+        }
+        Keeper::Trigger(code, basis) => (
+            "G7",
+            format!("符合长期留存情形 {code}，长期保存。依据：{basis}"),
+            format!("long-term trigger {code} keeps it without end; basis: {basis}"),
+        ),
+        Keeper::OpenCase(case) => (
+            "G6",
+            format!("案件 {case} 尚未归档，归档前一律保存"),
+            format!("case {case} is not archived: until it is, its evidence is kept"),
+        ),
+        Keeper::ArchivedCase(case) => (
+            "G6",
+            format!("随案件 {case} 的案卷保存期限保存"),
+            format!("it is kept as long as the file of case {case}"),
+        ),
+        Keeper::Hold(hold, authority) => (
+            "G3",
+            format!("暂缓销毁事项 {hold}（{authority}）未解除"),
+            format!("hold {hold} of {authority} stands over it"),
+        ),
+    };
+    Ok(KeepReason { rule: rule.to_owned(), text_zh, text_en, until: one.until, seq: one.seq })
+}
+
+fn told_floor(rows: &(impl Rows + ?Sized), item: &ItemRow, one: Kept) -> Result<KeepReason, RowError> {
     let retention = &item.retention;
     let profile = PROFILES.read(rows, &(retention.profile.clone(), retention.version))?;
     let floor = profile.as_ref().and_then(|row| row.profile.floor.as_ref());
     let named = format!("{}@{}", retention.profile, retention.version);
-    let reason = match (floor, retention.floor_until) {
-        (Some(floor), Some(until)) => KeepReason {
-            rule: floor.source.rule.clone(),
-            text_zh: format!(
+    let (rule, text_zh, text_en) = match (floor, one.until) {
+        (Some(floor), Some(_)) => (
+            floor.source.rule.clone(),
+            format!(
                 "管理制度 {named} 规定保存不少于{}个月，自 {} 起算。{}",
                 floor.months, retention.start, floor.source.article
             ),
-            text_en: format!(
+            format!(
                 "profile {named} keeps it for at least {} months from {}; {}",
                 floor.months, retention.start, floor.source.article
             ),
-            until: Some(until),
-            seq: item.seq,
-        },
-        (Some(_) | None, _) => KeepReason {
-            rule: "R-004-RET".to_owned(),
-            text_zh: format!("管理制度 {named} 未规定保存期限：在规定之前一律保存。"),
-            text_en: format!("profile {named} names no floor: everything is kept until one is set"),
-            until: None,
-            seq: item.seq,
-        },
+        ),
+        (Some(_) | None, _) => (
+            "R-004-RET".to_owned(),
+            format!("管理制度 {named} 未规定保存期限：在规定之前一律保存。"),
+            format!("profile {named} names no floor: everything is kept until one is set"),
+        ),
     };
-    Ok(vec![reason])
+    Ok(KeepReason { rule, text_zh, text_en, until: one.until, seq: one.seq })
 }

@@ -13,6 +13,7 @@ use crate::{
     clock,
     command::{BeginSession, EndSession, Under},
     item::{refuse_quarantined, sealed},
+    keeping,
     profile::RequestAct,
     request::{self, RequestRow, RequestState},
     tables::{PRINCIPALS, PrincipalRow, SESSIONS},
@@ -175,6 +176,7 @@ fn begin_standing(
     let sealed = sealed(decision.rows, item)?;
     within_unit(reader, &sealed.description.unit)?;
     refuse_quarantined(item, &sealed)?;
+    keeping::refuse_restricted(decision.rows, item)?;
     let (_, profile) = newest_profile(decision.rows, &sealed.retention.profile)?;
     let standing =
         profile.profile.standing_view.filter(|view| reader.roles.iter().any(|role| view.roles.contains(role)));

@@ -4,12 +4,21 @@ use std::collections::BTreeMap;
 
 use minicbor::bytes::ByteVec;
 use strongroom_types::{
-    ActivityId, ChunkDigest, ChunkIndex, ClusterId, DeviceId, ItemDigest, ItemId, KeyHash, NodeId, PlacementEpoch,
-    PrincipalId, ProfileName, RecordSeq, Role, SessionId, Sha256Digest, ShardIndex, SubtreeValue, UnitId, UnixMillis,
-    UploadEpoch, VolumeId, rows::Table,
+    ActivityId, CaseId, ChunkDigest, ChunkIndex, ClusterId, DeviceId, HoldId, ItemDigest, ItemId, KeyHash, NodeId,
+    PlacementEpoch, PrincipalId, ProfileName, RecordSeq, Role, SessionId, Sha256Digest, ShardIndex, SubtreeValue,
+    UnitId, UnixMillis, UploadEpoch, VolumeId, rows::Table,
 };
 
-use crate::{clock::ClockRow, profile::Profile, request::RequestRow, session::SessionRow};
+use crate::{
+    case::{BindingRow, CaseRow},
+    clock::ClockRow,
+    correction::{CorrectionRow, StepRow},
+    hold::HoldRow,
+    keeping::KeepingRow,
+    profile::Profile,
+    request::RequestRow,
+    session::SessionRow,
+};
 
 /// Principals by name.
 pub const PRINCIPALS: Table<PrincipalId, PrincipalRow> = Table::new(1, "principals");
@@ -45,6 +54,27 @@ pub const COUNTERS: Table<(), CountersRow> = Table::new(17, "counters");
 pub const CLUSTER: Table<(), ClusterRow> = Table::new(18, "cluster");
 /// Open uploads by the instant of their last progress.
 pub const UPLOADS_BY_PROGRESS: Table<(UnixMillis, ItemId), ()> = Table::new(19, "uploads_by_progress");
+
+/// What was said about the keeping of an item.
+pub const KEEPING: Table<ItemId, KeepingRow> = Table::new(20, "keeping");
+/// Cases by number.
+pub const CASES: Table<CaseId, CaseRow> = Table::new(21, "cases");
+/// Items that are or were evidence of a case.
+pub const CASE_ITEMS: Table<(CaseId, ItemId), BindingRow> = Table::new(22, "case_items");
+/// Cases that an item is or was evidence of.
+pub const CASES_BY_ITEM: Table<(ItemId, CaseId), CaseId> = Table::new(23, "cases_by_item");
+/// Holds by name.
+pub const HOLDS: Table<HoldId, HoldRow> = Table::new(24, "holds");
+/// Holds that name an item, released ones too.
+pub const HOLDS_BY_ITEM: Table<(ItemId, HoldId), HoldId> = Table::new(25, "holds_by_item");
+/// Holds that name a case, released ones too.
+pub const HOLDS_BY_CASE: Table<(CaseId, HoldId), HoldId> = Table::new(26, "holds_by_case");
+/// Holds by query that stand.
+pub const QUERY_HOLDS: Table<HoldId, HoldId> = Table::new(27, "query_holds");
+/// Corrections by number, newest first: the key is [`newest_first`] of the number.
+pub const CORRECTIONS: Table<u64, CorrectionRow> = Table::new(28, "corrections");
+/// First of the two steps that release an item from quarantine.
+pub const QUARANTINE_RELEASES: Table<ItemId, StepRow> = Table::new(29, "quarantine_releases");
 
 /// A key part that sorts the greatest number first.
 #[must_use]

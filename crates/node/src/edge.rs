@@ -171,6 +171,19 @@ impl Edge {
         }
     }
 
+    /// Commits a command whose answer is its record, and gives the record's position.
+    pub(crate) async fn record(
+        &self,
+        caller: &Caller,
+        command: custody::Command,
+        idempotency: Idempotency,
+    ) -> Result<u64, Status> {
+        match self.submit(caller, command, idempotency).await? {
+            custody::Answer::Recorded(seq) => Ok(seq.0),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     /// Rows that show what was just answered, for the answer's details. Nobody's rights are asked.
     pub(crate) async fn rows(&self) -> Result<Snapshot, Status> {
         self.catalog().read().await.map_err(|refusal| answer(&refusal))
@@ -210,6 +223,15 @@ pub(crate) fn idempotency(key: &str, request: CommandDigest) -> Result<Idempoten
     Ok(Idempotency { key, request })
 }
 
+/// Takes the idempotency key out of a request and binds it to the rest.
+macro_rules! bound {
+    ($name:literal, $request:ident) => {{
+        let key = std::mem::take(&mut $request.idempotency_key);
+        $crate::edge::idempotency(&key, $crate::edge::digest($name, &$request))
+    }};
+}
+pub(crate) use bound;
+
 /// Digest of a request whose idempotency key was taken out. Its maps are ordered, so that equal requests are equal
 /// bytes.
 pub(crate) fn digest(name: &str, request: &impl Message) -> CommandDigest {
@@ -218,6 +240,16 @@ pub(crate) fn digest(name: &str, request: &impl Message) -> CommandDigest {
     hash.update(name.as_bytes());
     hash.update(request.encode_to_vec());
     CommandDigest::new(hash.finalize().into())
+}
+
+/// A value of a request that its parser refused, as an answer.
+pub(crate) fn parsed<T>(parsed: Result<T, Refusal>) -> Result<T, Status> {
+    parsed.map_err(|refusal| answer(&refusal))
+}
+
+/// The token of a page, where one was given.
+pub(crate) fn page_token(token: &[u8]) -> Option<Vec<u8>> {
+    Some(token.to_vec()).filter(|token| !token.is_empty())
 }
 
 /// Page size as asked, within its limit.

@@ -2,8 +2,11 @@
 
 mod access;
 mod admin;
+mod case;
 mod catalog;
 mod cluster;
+mod correction;
+mod hold;
 mod ingest;
 mod ledger;
 mod record;
@@ -14,7 +17,9 @@ use std::sync::Arc;
 use axum::{Router, middleware};
 use strongroom_proto::{
     DESCRIPTORS, access::access_service_server::AccessServiceServer, admin::admin_service_server::AdminServiceServer,
-    catalog::catalog_service_server::CatalogServiceServer, cluster::cluster_service_server::ClusterServiceServer,
+    case::case_service_server::CaseServiceServer, catalog::catalog_service_server::CatalogServiceServer,
+    cluster::cluster_service_server::ClusterServiceServer,
+    correction::correction_service_server::CorrectionServiceServer, hold::hold_service_server::HoldServiceServer,
     ingest::ingest_service_server::IngestServiceServer, ledger::ledger_service_server::LedgerServiceServer,
     request::request_service_server::RequestServiceServer,
 };
@@ -39,6 +44,9 @@ pub(crate) fn routes<H: Health>(node: &Arc<Node>, edge: Edge, health: HealthServ
         .add_service(reflection)
         .add_service(sized!(IngestServiceServer, ingest::Ingest(edge.clone())))
         .add_service(sized!(CatalogServiceServer, catalog::Catalogue(edge.clone())))
+        .add_service(sized!(HoldServiceServer, hold::Holds(edge.clone())))
+        .add_service(sized!(CaseServiceServer, case::Cases(edge.clone())))
+        .add_service(sized!(CorrectionServiceServer, correction::Corrections(edge.clone())))
         .add_service(sized!(RequestServiceServer, request::Requests(edge.clone())))
         .add_service(sized!(AccessServiceServer, access::Access(edge.clone())))
         .add_service(sized!(AdminServiceServer, admin::Admin(edge.clone())))

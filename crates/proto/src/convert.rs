@@ -59,6 +59,22 @@ pub fn required<T>(field: &str, value: Option<T>) -> Result<T, Refusal> {
     value.ok_or_else(|| Refusal::invalid(format!("{field} is missing")))
 }
 
+/// Reads one of a few names.
+///
+/// # Errors
+/// A refusal naming `field` and the names.
+pub fn one_of<T>(field: &str, text: &str, from_name: fn(&str) -> Option<T>, names: &[&str]) -> Result<T, Refusal> {
+    from_name(text).ok_or_else(|| Refusal::invalid(format!("{field}: {text:?} is none of {}", names.join(", "))))
+}
+
+/// Like [`instant`], with absence staying absence.
+///
+/// # Errors
+/// A refusal naming `field` where it is outside.
+pub fn optional_instant(field: &str, unix_ms: Option<i64>) -> Result<Option<UnixMillis>, Refusal> {
+    unix_ms.map(|unix_ms| instant(field, unix_ms)).transpose()
+}
+
 /// Reads an instant; years 1900 to 9999 are taken.
 ///
 /// # Errors

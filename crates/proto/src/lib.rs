@@ -23,6 +23,24 @@ pub mod request {
     tonic::include_proto!("strongroom.request.v1");
 }
 
+/// Holds.
+#[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
+pub mod hold {
+    tonic::include_proto!("strongroom.hold.v1");
+}
+
+/// Cases.
+#[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
+pub mod case {
+    tonic::include_proto!("strongroom.case.v1");
+}
+
+/// Corrections.
+#[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
+pub mod correction {
+    tonic::include_proto!("strongroom.correction.v1");
+}
+
 /// Footage, under a grant.
 #[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
 pub mod access {

@@ -51,11 +51,14 @@ pub const fn code(reason: Reason) -> Code {
         | Reason::HoldActive
         | Reason::FloorUnspecified
         | Reason::ClockUntrusted
+        | Reason::Restricted
         | Reason::UploadExpired
         | Reason::RollbackSuspected => Code::FailedPrecondition,
         Reason::OriginalImmutable | Reason::AlreadyExists => Code::AlreadyExists,
         Reason::NoSuchAct => Code::Unimplemented,
-        Reason::FieldMissing | Reason::InvalidArgument | Reason::IdempotencyKeyReused => Code::InvalidArgument,
+        Reason::FieldMissing | Reason::TermMissing | Reason::InvalidArgument | Reason::IdempotencyKeyReused => {
+            Code::InvalidArgument
+        }
         Reason::NotFound => Code::NotFound,
         Reason::DigestMismatch | Reason::ShardsMissing | Reason::Corrupt => Code::DataLoss,
         Reason::UploadSuperseded | Reason::OutOfOrder => Code::Aborted,

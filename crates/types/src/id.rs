@@ -162,6 +162,10 @@ named_id! {
     CaseId
 }
 named_id! {
+    /// A hold 暂缓销毁: the name of a legal matter that forbids disposal.
+    HoldId
+}
+named_id! {
     /// An enforcement activity 执法活动.
     ActivityId
 }
@@ -238,6 +242,10 @@ counted_id! {
 counted_id! {
     /// A request 调取使用申请. Shown as `REQ-1`.
     RequestId, u64, "REQ-"
+}
+counted_id! {
+    /// A correction 更正 of a mistake. Shown as `COR-1`.
+    CorrectionId, u64, "COR-"
 }
 counted_id! {
     /// Position of a record in the ledger, from 0. Shown as `#0`.

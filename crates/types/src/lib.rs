@@ -19,9 +19,9 @@ mod cbor;
 pub use clock::Clock;
 pub use digest::{ChunkDigest, CommandDigest, ItemDigest, KeyHash, Sha256Digest, SubtreeValue, TreeHash};
 pub use id::{
-    ActivityId, CaseId, ChunkIndex, ClusterId, DeviceId, DiskId, DistrictName, IdempotencyKey, ItemId, NodeId,
-    PlacementEpoch, PrincipalId, ProfileName, RecordSeq, RequestId, SessionId, ShardIndex, UnitId, UploadEpoch,
-    VolumeId,
+    ActivityId, CaseId, ChunkIndex, ClusterId, CorrectionId, DeviceId, DiskId, DistrictName, HoldId, IdempotencyKey,
+    ItemId, NodeId, PlacementEpoch, PrincipalId, ProfileName, RecordSeq, RequestId, SessionId, ShardIndex, UnitId,
+    UploadEpoch, VolumeId,
 };
 pub use reason::{ErrorKind, Reason, Refusal};
 pub use role::Role;

@@ -22,6 +22,20 @@ pub const TEXT_BYTES_MAX: usize = 4096;
 pub const LABELS_MAX: usize = 64;
 /// Most items in one request.
 pub const REQUEST_ITEMS_MAX: usize = 1000;
+/// Most items that one command binds, holds or corrects; a client takes a longer list apart.
+pub const BATCH_ITEMS_MAX: usize = 1000;
+/// Most extensions, and most long-term triggers, that one item keeps.
+pub const ITEM_MARKS_MAX: usize = 100;
+/// Most times that one case is archived.
+pub const CASE_ARCHIVES_MAX: usize = 100;
+/// Most cases, and most queries, in the scope of one hold.
+pub const HOLD_SCOPES_MAX: usize = 100;
+/// Most holds by query that stand at once: each is asked about every item that is looked at.
+pub const QUERY_HOLDS_MAX: usize = 200;
+/// A first of two steps waits this long for the second.
+pub const SECOND_STEP_MS: i64 = 30 * 24 * 3600 * 1000;
+/// An approved correction can be withdrawn for this long, by the compliance clock.
+pub const CORRECTION_MS: i64 = 7 * 24 * 3600 * 1000;
 /// Most rows in one page of a list.
 pub const PAGE_ROWS_MAX: usize = 1000;
 /// Most data shards of a scheme.

@@ -124,6 +124,10 @@ reasons! {
     36 RollbackSuspected "ROLLBACK_SUSPECTED" WeAreBroken;
     /// A certificate is missing, expired or of the wrong authority.
     37 Unauthenticated "UNAUTHENTICATED" RefusedByPolicy;
+    /// The item is restricted: only a lawful chain shows it or hands it out.
+    38 Restricted "RESTRICTED" RefusedByPolicy;
+    /// A case file is archived with a term.
+    39 TermMissing "TERM_MISSING" FixYourRequest;
 }
 
 impl fmt::Display for Reason {

@@ -88,6 +88,7 @@ text_key!(
     crate::UnitId,
     crate::DeviceId,
     crate::CaseId,
+    crate::HoldId,
     crate::ActivityId,
     crate::DistrictName,
     crate::IdempotencyKey

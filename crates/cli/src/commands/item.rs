@@ -9,7 +9,7 @@ use strongroom_net::tls::{self, CertificateFiles, TlsTime, TrustedAuthority};
 use strongroom_net::tuning::NetTuning;
 use strongroom_proto::catalog::{self, ShowItemRequest, ShowItemResponse};
 use strongroom_proto::status;
-use strongroom_types::{ActivityId, DeviceId, ItemId, UnitId};
+use strongroom_types::{ActivityId, DeviceId, ItemId, RecordSeq, UnitId, UnixMillis};
 
 use crate::failure::Failure;
 use crate::parse;
@@ -53,6 +53,66 @@ pub(crate) enum Item {
     History {
         /// The item
         item: ItemId,
+    },
+    /// Keeps an item until a later date
+    ///
+    /// Example: strongroom item extend ITEM --until 2030-01-01T00:00:00 --reason 行政诉讼
+    Extend {
+        /// The item
+        item: ItemId,
+        /// The later end
+        #[arg(long, value_name = "TIME")]
+        until: UnixMillis,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Keeps an item without end, for one of the profile's long-term reasons
+    Trigger {
+        /// The item
+        item: ItemId,
+        /// The reason's code in the profile
+        code: String,
+        /// What it rests on
+        #[arg(long, value_name = "TEXT")]
+        basis: String,
+    },
+    /// Leaves an item to lawful chains only, at once
+    Restrict {
+        /// The item
+        item: ItemId,
+        /// personal-information, non-duty or suspected-secret
+        #[arg(long, value_name = "KIND")]
+        kind: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Ends the restriction of an item
+    Unrestrict {
+        /// The item
+        item: ItemId,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Sets the confidentiality of an item
+    Classify {
+        /// The item
+        item: ItemId,
+        /// open, personal-privacy, trade-secret or state-secret
+        class: String,
+        /// What it rests on
+        #[arg(long, value_name = "TEXT")]
+        basis: String,
+    },
+    /// Takes one of the two steps that release an item from quarantine: custodian and unit head, one of each
+    ReleaseQuarantine {
+        /// The item
+        item: ItemId,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
     },
     /// Asks for what does not exist: every node refuses it
     #[command(hide = true)]
@@ -103,6 +163,22 @@ impl Item {
                 })
             }
             Self::History { item } => history(globals, item).await,
+            Self::Extend { item, until, reason } => {
+                recorded(globals, item, globals.client(Usual::Legal)?.extend_item(item, until, &reason).await?)
+            }
+            Self::Trigger { item, code, basis } => {
+                recorded(globals, item, globals.client(Usual::Legal)?.trigger_item(item, &code, &basis).await?)
+            }
+            Self::Restrict { item, kind, reason } => {
+                recorded(globals, item, globals.client(Usual::Legal)?.restrict_item(item, &kind, &reason).await?)
+            }
+            Self::Unrestrict { item, reason } => {
+                recorded(globals, item, globals.client(Usual::Legal)?.unrestrict_item(item, &reason).await?)
+            }
+            Self::Classify { item, class, basis } => {
+                recorded(globals, item, globals.client(Usual::Legal)?.classify_item(item, &class, &basis).await?)
+            }
+            Self::ReleaseQuarantine { item, reason } => release_quarantine(globals, item, &reason).await,
             Self::Delete { item } => Err(delete(globals, item).await?),
         }
     }
@@ -125,6 +201,24 @@ impl List {
         items.truncate(self.limit);
         globals.output().show(&items.iter().map(shown::item_json).collect(), |page| shown::items_page(page, &items))
     }
+}
+
+fn recorded(globals: &Globals, item: ItemId, record: RecordSeq) -> Result<(), Failure> {
+    globals.output().show(&json!({ "item": item.to_string(), "record": record.0 }), |page| {
+        page.facts(&[("item", item.to_string()), ("record", record.to_string())]);
+    })
+}
+
+async fn release_quarantine(globals: &Globals, item: ItemId, reason: &str) -> Result<(), Failure> {
+    let step = globals.client(Usual::Custodian)?.release_quarantine(item, reason).await?;
+    let json = json!({ "item": item.to_string(), "record": step.record_seq, "missing": step.missing });
+    globals.output().show(&json, |page| {
+        page.facts(&[
+            ("item", item.to_string()),
+            ("record", format!("#{}", step.record_seq)),
+            ("missing", step.missing.join("; ")),
+        ]);
+    })
 }
 
 async fn explain(globals: &Globals, item: ItemId) -> Result<(), Failure> {

@@ -32,7 +32,7 @@ use strongroom_proto::request::{
 use tonic::Status;
 use tonic::transport::Channel;
 
-use crate::wire::call;
+use crate::{kept, wire::call};
 
 type Make = Box<dyn Fn(Channel, &str) -> Answered + Send + Sync>;
 type Answered = Pin<Box<dyn Future<Output = Result<(), Status>> + Send>>;
@@ -72,7 +72,7 @@ const NO_REQUEST: &str = "REQ-999999";
 /// The table. `certificate` is that of somebody who is registered already.
 pub(crate) fn table(certificate: Bytes) -> Vec<Call> {
     let again = certificate.clone();
-    vec![
+    let rows = vec![
         row("/strongroom.ingest.v1.IngestService/OpenUpload", Act::UploadOpen, |key| OpenUploadRequest {
             idempotency_key: key,
             original: Some(original("U1")),
@@ -200,7 +200,8 @@ pub(crate) fn table(certificate: Bytes) -> Vec<Call> {
         }),
         row("/strongroom.ledger.v1.LedgerService/FetchPolicy", Act::LedgerProve, |_| FetchPolicyRequest {}),
         row("/strongroom.cluster.v1.ClusterService/ShowStatus", Act::ClusterStatus, |_| ShowStatusRequest {}),
-    ]
+    ];
+    rows.into_iter().chain(kept::rows()).collect()
 }
 
 /// An original of a unit as a station would announce it.
@@ -215,7 +216,7 @@ pub(crate) fn original(unit: &str) -> OriginalDescription {
     }
 }
 
-fn row<M>(path: &'static str, act: Act, message: impl Fn(String) -> M + Send + Sync + 'static) -> Call
+pub(crate) fn row<M>(path: &'static str, act: Act, message: impl Fn(String) -> M + Send + Sync + 'static) -> Call
 where
     M: Message + 'static,
 {

@@ -8,6 +8,7 @@ mod certificates;
 mod counted;
 mod footage;
 mod grants;
+mod kept;
 mod matrix;
 mod peers;
 mod people;

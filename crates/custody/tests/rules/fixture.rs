@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use strongroom_custody::{
     Act, Actor, Answer, Applied, Command, Context, Fact, Record,
-    clock::Reading,
+    clock::{self, Reading},
     command::{
         AddDevice, AddUnit, ApproveRequest, CommitProgress, CreateCluster, OpenUpload, RegisterPrincipal, SealOriginal,
         SubmitRequest, Tick, Under,
     },
     profile::RequestAct,
     request::RequestRow,
+    retention::{self, Kept},
     tables::{
         ChunkEntry, ClusterRow, Description, DeviceType, ITEMS, ItemRow, ManifestRun, ManifestStep, UPLOADS, UploadEnd,
         UploadRow,
@@ -257,6 +258,22 @@ impl Cluster {
         ITEMS.read(&self.rows, &item(number)).expect("reads").expect("is sealed")
     }
 
+    /// What keeps an item.
+    pub(crate) fn kept(&self, number: u8) -> Vec<Kept> {
+        retention::kept(&self.rows, item(number), &self.item(number)).expect("reads")
+    }
+
+    /// The reason for which an item may not be disposed of now, if there is one.
+    pub(crate) fn refusal_to_dispose(&self, number: u8) -> Option<Refusal> {
+        let now = clock::read(&self.rows).expect("reads").t;
+        retention::refuse_kept(item(number), &self.kept(number), now).err()
+    }
+
+    /// Lets so many months pass, and some days.
+    pub(crate) fn pass_months(&mut self, months: i64) {
+        self.pass(months * 31 * DAY);
+    }
+
     pub(crate) fn upload(&self, number: u8) -> Option<UploadRow> {
         UPLOADS.read(&self.rows, &item(number)).expect("reads")
     }
@@ -336,7 +353,12 @@ fn check_granted(command: &Command, answer: &Answer, actor: &Actor, next_seq: Re
     for item in named_items(command) {
         assert!(first.items.contains(&item), "the record of {command:?} does not name {item}");
     }
-    if let Answer::Recorded(seq) | Answer::Sealed(_, seq, _) | Answer::SessionBegun(_, seq) = answer {
+    if let Answer::Recorded(seq)
+    | Answer::Sealed(_, seq, _)
+    | Answer::SessionBegun(_, seq)
+    | Answer::Hold(_, seq)
+    | Answer::Correction(_, seq) = answer
+    {
         assert_eq!(*seq, next_seq, "the answer names its record");
     }
 }
@@ -380,6 +402,22 @@ fn act_of(command: &Command) -> Act {
         Command::NoteRefusal(note) => note.act,
         Command::ExpireUploads(_) => Act::UploadExpire,
         Command::CreateCluster(_) => Act::ClusterCreate,
+        Command::ExtendItem(_) => Act::ItemExtend,
+        Command::TriggerItem(_) => Act::ItemTrigger,
+        Command::RestrictItem(restrict) if restrict.kind.is_some() => Act::ItemRestrict,
+        Command::RestrictItem(_) => Act::ItemUnrestrict,
+        Command::ClassifyItem(_) => Act::ItemClassify,
+        Command::ReleaseQuarantine(_) => Act::QuarantineRelease,
+        Command::OpenCase(_) => Act::CaseOpen,
+        Command::BindCase(_) => Act::CaseBind,
+        Command::CloseCase(_) => Act::CaseClose,
+        Command::ArchiveCase(_) => Act::CaseArchive,
+        Command::ReopenCase(_) => Act::CaseReopen,
+        Command::PlaceHold(_) => Act::HoldPlace,
+        Command::ReleaseHold(_) => Act::HoldRelease,
+        Command::ProposeCorrection(_) => Act::CorrectionPropose,
+        Command::ApproveCorrection(_) => Act::CorrectionApprove,
+        Command::WithdrawCorrection(_) => Act::CorrectionWithdraw,
     }
 }
 
@@ -398,6 +436,14 @@ fn named_items(command: &Command) -> Vec<ItemId> {
             Under::View(_, item) | Under::StandingView(item, _) => vec![item],
         },
         Command::NoteRefusal(note) => note.item.into_iter().collect(),
+        Command::ExtendItem(extend) => vec![extend.item],
+        Command::TriggerItem(trigger) => vec![trigger.item],
+        Command::RestrictItem(restrict) => vec![restrict.item],
+        Command::ClassifyItem(classify) => vec![classify.item],
+        Command::ReleaseQuarantine(release) => vec![release.item],
+        Command::BindCase(bind) => bind.items.iter().take(limits::BATCH_ITEMS_MAX).copied().collect(),
+        Command::PlaceHold(place) => place.scope.items.iter().take(limits::BATCH_ITEMS_MAX).copied().collect(),
+        Command::ProposeCorrection(propose) => propose.mistake.item().into_iter().collect(),
         Command::ApproveRequest(_)
         | Command::RejectRequest(_)
         | Command::EndSession(_)
@@ -408,7 +454,14 @@ fn named_items(command: &Command) -> Vec<ItemId> {
         | Command::AddDevice(_)
         | Command::Tick(_)
         | Command::ExpireUploads(_)
-        | Command::CreateCluster(_) => Vec::new(),
+        | Command::CreateCluster(_)
+        | Command::OpenCase(_)
+        | Command::CloseCase(_)
+        | Command::ArchiveCase(_)
+        | Command::ReopenCase(_)
+        | Command::ReleaseHold(_)
+        | Command::ApproveCorrection(_)
+        | Command::WithdrawCorrection(_) => Vec::new(),
     }
 }
 

@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 use strongroom_custody::{
     Answer,
+    case::{Archive, ArchiveRow, BindingRow, CaseRow, CaseState, Outcome, Term},
     clock::{ClockRow, ReadingRow},
+    correction::{ApprovedRow, CorrectionRow, Mistake, StepRow},
+    hold::{HoldQuery, HoldRow, HoldState},
+    keeping::{Class, ClassRow, ExtensionRow, KeepingRow, RestrictionKind, RestrictionRow, TriggerRow},
     profile::{Profile, RequestAct},
     request::{ApprovalRow, RequestRow, RequestState},
     session::SessionRow,
@@ -14,7 +18,9 @@ use strongroom_custody::{
         Retention, UnitRow, UploadRow,
     },
 };
-use strongroom_types::{ChunkIndex, NodeId, RecordSeq, RequestId, Role, ShardIndex, UploadEpoch, rows::encode};
+use strongroom_types::{
+    ChunkIndex, CorrectionId, NodeId, RecordSeq, RequestId, Role, ShardIndex, UploadEpoch, rows::encode,
+};
 
 use crate::{
     fixture::{DAY, GATEWAY, START, created, description, end, fields, id, item, key, session, step, unit},
@@ -76,6 +82,8 @@ fn answers_are_stored_as_they_always_were() {
         Answer::SessionBegun(session(5), RecordSeq(6)),
         Answer::Ticked(START),
         Answer::Expired(7),
+        Answer::Hold(Box::new(hold(HoldState::Standing)), RecordSeq(8)),
+        Answer::Correction(CorrectionId(1), RecordSeq(9)),
     ];
     let name = |answer: &Answer| format!("{answer:?}").split('(').next().unwrap_or_default().to_owned();
     check("answers", answers.iter().map(|answer| line(&name(answer), answer)).collect());
@@ -105,8 +113,114 @@ fn rows_are_stored_as_they_always_were() {
         line("clock", &clock()),
         line("counters", &CountersRow { requests: 1, items: 300, uploads: 70_000 }),
         line("cluster", &created().cluster),
+        line("keeping", &said()),
+        line("cases", &case(CaseState::Archived)),
+        line("cases open", &case(CaseState::Open(RecordSeq(5)))),
+        line("cases closed", &case(CaseState::Closed(Outcome::Transferred, RecordSeq(8)))),
+        line("case_items", &BindingRow { by: id("custodian"), seq: RecordSeq(6), corrected: Some(CorrectionId(1)) }),
+        line("holds", &hold(HoldState::Standing)),
+        line("holds releasing", &hold(HoldState::Releasing(taken(Role::Legal), "ended".to_owned()))),
+        line("holds released", &hold(HoldState::Released(taken(Role::Legal), taken(Role::Head), "ended".to_owned()))),
+        line("corrections", &correction(Mistake::Extension(item(1), RecordSeq(3)))),
+        line("corrections trigger", &correction(Mistake::Trigger(item(1), RecordSeq(3)))),
+        line("corrections binding", &correction(Mistake::Binding(id("C-1"), item(1)))),
+        line("corrections archive", &correction(Mistake::Archive(id("C-1"), RecordSeq(3), archive()))),
+        line("quarantine_releases", &taken(Role::Custodian)),
     ];
     check("rows", lines);
+}
+
+fn taken(role: Role) -> StepRow {
+    StepRow { by: id("legal"), role, at: START, seq: RecordSeq(9) }
+}
+
+fn archive() -> Archive {
+    Archive { date: START, term: Term::Months(360) }
+}
+
+fn said() -> KeepingRow {
+    KeepingRow {
+        extensions: vec![ExtensionRow {
+            until: START,
+            by: id("legal"),
+            reason: "appeal".to_owned(),
+            seq: RecordSeq(3),
+            corrected: None,
+        }],
+        triggers: vec![TriggerRow {
+            code: "t2".to_owned(),
+            basis: "投诉".to_owned(),
+            by: id("legal"),
+            seq: RecordSeq(4),
+            corrected: Some(CorrectionId(2)),
+        }],
+        restriction: Some(RestrictionRow {
+            kind: RestrictionKind::SuspectedSecret,
+            reason: "a map".to_owned(),
+            by: id("legal"),
+            seq: RecordSeq(5),
+        }),
+        class: Some(ClassRow {
+            class: Class::TradeSecret,
+            basis: "a recipe".to_owned(),
+            by: id("legal"),
+            seq: RecordSeq(6),
+        }),
+    }
+}
+
+fn case(state: CaseState) -> CaseRow {
+    CaseRow {
+        id: id("城罚〔2026〕1号"),
+        unit: unit("U1"),
+        title: "占道经营".to_owned(),
+        opened_by: id("recorder"),
+        seq: RecordSeq(5),
+        items: 2,
+        state,
+        archives: vec![ArchiveRow {
+            archive: archive(),
+            entered: START,
+            by: id("archivist"),
+            seq: RecordSeq(7),
+            corrected: None,
+        }],
+    }
+}
+
+fn hold(state: HoldState) -> HoldRow {
+    HoldRow {
+        id: id("H-1"),
+        authority: "公安局".to_owned(),
+        document: "公函 3 号".to_owned(),
+        reason: "inquiry".to_owned(),
+        placed_by: id("legal"),
+        unit: None,
+        placed_at: START,
+        seq: RecordSeq(8),
+        items: 3,
+        cases: vec![id("C-1")],
+        queries: vec![HoldQuery {
+            unit: Some(unit("U1")),
+            device: Some(id("D1")),
+            activity: Some(id("A-7")),
+            labels: fields(&[("place", "gate")]),
+            from: Some(START),
+            to: Some(START.plus_ms(DAY)),
+        }],
+        state,
+    }
+}
+
+fn correction(mistake: Mistake) -> CorrectionRow {
+    CorrectionRow {
+        id: CorrectionId(1),
+        mistake,
+        reason: "a wrong line".to_owned(),
+        proposed: taken(Role::Legal),
+        approved: Some(ApprovedRow { step: taken(Role::Head), in_force: START }),
+        withdrawn: None,
+    }
 }
 
 fn principal() -> PrincipalRow {

@@ -5,9 +5,13 @@
 
 mod fixture;
 
+mod cases;
+mod corrections;
 mod determinism;
 mod golden;
+mod holds;
 mod items;
+mod keeping;
 mod registers;
 mod requests;
 mod roles;

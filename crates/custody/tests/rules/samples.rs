@@ -3,15 +3,20 @@
 
 use strongroom_custody::{
     Act, Command,
+    case::{Archive, ArchiveCase, BindCase, CloseCase, OpenCase, Outcome, ReopenCase, Term},
     clock::Reading,
     command::{
         AddDevice, AddUnit, ApproveRequest, BeginSession, EndSession, ExpireUploads, LabelItem, NoteRefusal,
-        RegisterPrincipal, RejectRequest, ResumeUpload, RevokePrincipal, RotatePrincipal, Seal, Tick, Under,
+        RegisterPrincipal, RejectRequest, ReleaseQuarantine, ResumeUpload, RevokePrincipal, RotatePrincipal, Seal,
+        Tick, Under,
     },
+    correction::{ApproveCorrection, Mistake, ProposeCorrection, WithdrawCorrection},
+    hold::{HoldQuery, HoldScope, PlaceHold, ReleaseHold},
+    keeping::{Class, ClassifyItem, ExtendItem, RestrictItem, RestrictionKind, TriggerItem},
     profile::RequestAct,
     tables::{AbsentShard, DeviceType},
 };
-use strongroom_types::{ChunkIndex, NodeId, Reason, Refusal, RequestId, Role, ShardIndex};
+use strongroom_types::{ChunkIndex, CorrectionId, NodeId, Reason, RecordSeq, Refusal, RequestId, Role, ShardIndex};
 
 use crate::fixture::{GATEWAY, START, created, end, id, item, key, open, progress, session, small, submit};
 
@@ -47,6 +52,44 @@ pub(crate) fn of_clients() -> Vec<Command> {
             unit: id("U1"),
             device_type: DeviceType::Camera,
             brand_model: "C1".to_owned(),
+        }),
+        Command::ExtendItem(ExtendItem { item: item(8), until: START, reason: "trial".to_owned() }),
+        Command::TriggerItem(TriggerItem { item: item(8), code: "t2".to_owned(), basis: "投诉 7 号".to_owned() }),
+        Command::RestrictItem(RestrictItem {
+            item: item(8),
+            kind: Some(RestrictionKind::PersonalInformation),
+            reason: "asked for".to_owned(),
+        }),
+        Command::RestrictItem(RestrictItem { item: item(8), kind: None, reason: "withdrawn".to_owned() }),
+        Command::ClassifyItem(ClassifyItem { item: item(8), class: Class::TradeSecret, basis: "recipe".to_owned() }),
+        Command::ReleaseQuarantine(ReleaseQuarantine { item: item(8), reason: "ours".to_owned() }),
+        Command::OpenCase(OpenCase {
+            case: id("城罚〔2026〕1号"), unit: id("U1"), title: "占道经营".to_owned()
+        }),
+        Command::BindCase(BindCase { case: id("C-9"), items: vec![item(7), item(8)] }),
+        Command::CloseCase(CloseCase { case: id("C-9"), outcome: Outcome::Concluded, reason: "decision 5".to_owned() }),
+        Command::ArchiveCase(ArchiveCase { case: id("C-9"), date: START, term: Some(Term::Months(360)) }),
+        Command::ReopenCase(ReopenCase { case: id("C-9"), reason: "appeal".to_owned() }),
+        Command::PlaceHold(Box::new(PlaceHold {
+            hold: id("H-9"),
+            authority: "公安局".to_owned(),
+            document: "公函 3 号".to_owned(),
+            reason: "inquiry".to_owned(),
+            scope: HoldScope {
+                items: Vec::new(),
+                cases: Vec::new(),
+                queries: vec![HoldQuery { device: Some(id("D1")), from: Some(START), ..HoldQuery::default() }],
+            },
+        })),
+        Command::ReleaseHold(ReleaseHold { hold: id("H-9"), reason: "inquiry ended".to_owned() }),
+        Command::ProposeCorrection(ProposeCorrection {
+            mistake: Mistake::Archive(id("C-9"), RecordSeq(5), Archive { date: START, term: Term::Permanent }),
+            reason: "wrong column".to_owned(),
+        }),
+        Command::ApproveCorrection(ApproveCorrection { correction: CorrectionId(999) }),
+        Command::WithdrawCorrection(WithdrawCorrection {
+            correction: CorrectionId(999),
+            reason: "it was right".to_owned(),
         }),
     ]
 }
@@ -96,14 +139,29 @@ pub(crate) const fn number(command: &Command) -> u8 {
         Command::NoteRefusal(_) => 17,
         Command::ExpireUploads(_) => 18,
         Command::CreateCluster(_) => 20,
+        Command::ExtendItem(_) => 21,
+        Command::TriggerItem(_) => 22,
+        Command::RestrictItem(_) => 23,
+        Command::ClassifyItem(_) => 24,
+        Command::ReleaseQuarantine(_) => 25,
+        Command::OpenCase(_) => 26,
+        Command::BindCase(_) => 27,
+        Command::CloseCase(_) => 28,
+        Command::ArchiveCase(_) => 29,
+        Command::ReopenCase(_) => 30,
+        Command::PlaceHold(_) => 31,
+        Command::ReleaseHold(_) => 32,
+        Command::ProposeCorrection(_) => 33,
+        Command::ApproveCorrection(_) => 34,
+        Command::WithdrawCorrection(_) => 35,
     }
 }
 
 #[test]
 fn there_is_a_sample_of_every_command() {
     let mut numbers: Vec<_> = of_clients().iter().chain(&of_nodes()).map(number).collect();
-    numbers.dedup();
     numbers.sort_unstable();
+    numbers.dedup();
     let gone = 19;
-    assert_eq!(numbers, (0..=20).filter(|number| *number != gone).collect::<Vec<_>>());
+    assert_eq!(numbers, (0..=35).filter(|number| *number != gone).collect::<Vec<_>>());
 }

@@ -26,7 +26,7 @@ use strongroom_types::{
 };
 use tonic::{Request, Response, Status};
 
-use crate::edge::{Caller, Edge, Reading, answer, digest, fault, idempotency, unexpected};
+use crate::edge::{Edge, Reading, answer, digest, fault, idempotency};
 
 pub(super) struct Admin(pub(super) Edge);
 
@@ -42,7 +42,7 @@ impl AdminService for Admin {
             idempotency(&std::mem::take(&mut asked.idempotency_key), digest("RegisterPrincipal", &asked))?;
         let command = registration(&asked).map_err(|refusal| answer(&refusal))?;
         let id = command.principal.clone();
-        self.record(&caller, custody::Command::RegisterPrincipal(command), idempotency).await?;
+        self.0.record(&caller, custody::Command::RegisterPrincipal(command), idempotency).await?;
         Ok(Response::new(RegisterPrincipalResponse { principal: Some(self.principal(&id).await?) }))
     }
 
@@ -56,7 +56,7 @@ impl AdminService for Admin {
         let principal = principal_id(&asked.principal_id)?;
         let key = key_hash(&asked.certificate).map_err(|refusal| answer(&refusal))?;
         let command = RotatePrincipal { principal: principal.clone(), key };
-        self.record(&caller, custody::Command::RotatePrincipal(command), idempotency).await?;
+        self.0.record(&caller, custody::Command::RotatePrincipal(command), idempotency).await?;
         Ok(Response::new(RotatePrincipalResponse { principal: Some(self.principal(&principal).await?) }))
     }
 
@@ -69,7 +69,7 @@ impl AdminService for Admin {
         let idempotency = idempotency(&std::mem::take(&mut asked.idempotency_key), digest("RevokePrincipal", &asked))?;
         let principal = principal_id(&asked.principal_id)?;
         let command = RevokePrincipal { principal: principal.clone(), reason: asked.reason };
-        self.record(&caller, custody::Command::RevokePrincipal(command), idempotency).await?;
+        self.0.record(&caller, custody::Command::RevokePrincipal(command), idempotency).await?;
         Ok(Response::new(RevokePrincipalResponse { principal: Some(self.principal(&principal).await?) }))
     }
 
@@ -88,7 +88,7 @@ impl AdminService for Admin {
         let mut asked = request.into_inner();
         let idempotency = idempotency(&std::mem::take(&mut asked.idempotency_key), digest("AddUnit", &asked))?;
         let command = unit(asked.unit).map_err(|refusal| answer(&refusal))?;
-        let record_seq = self.record(&caller, custody::Command::AddUnit(command), idempotency).await?;
+        let record_seq = self.0.record(&caller, custody::Command::AddUnit(command), idempotency).await?;
         Ok(Response::new(AddUnitResponse { record_seq }))
     }
 
@@ -103,7 +103,7 @@ impl AdminService for Admin {
         let mut asked = request.into_inner();
         let idempotency = idempotency(&std::mem::take(&mut asked.idempotency_key), digest("AddDevice", &asked))?;
         let command = device(asked.device).map_err(|refusal| answer(&refusal))?;
-        let record_seq = self.record(&caller, custody::Command::AddDevice(command), idempotency).await?;
+        let record_seq = self.0.record(&caller, custody::Command::AddDevice(command), idempotency).await?;
         Ok(Response::new(AddDeviceResponse { record_seq }))
     }
 
@@ -144,18 +144,6 @@ impl AdminService for Admin {
 }
 
 impl Admin {
-    async fn record(
-        &self,
-        caller: &Caller,
-        command: custody::Command,
-        idempotency: strongroom_engine::Idempotency,
-    ) -> Result<u64, Status> {
-        match self.0.submit(caller, command, idempotency).await? {
-            custody::Answer::Recorded(seq) => Ok(seq.0),
-            other => Err(unexpected(&other)),
-        }
-    }
-
     async fn principal(&self, id: &PrincipalId) -> Result<Principal, Status> {
         let rows = self.0.rows().await?;
         let row = PRINCIPALS.read(&*rows, id).map_err(|error| fault(&error))?;

@@ -5,26 +5,30 @@ use prost::Message;
 use strongroom_custody::{
     self as custody, Act,
     access::{Stop, within_unit},
-    command::LabelItem,
-    item, retention,
+    command::{LabelItem, ReleaseQuarantine},
+    item,
+    keeping::{self, Class, ClassifyItem, ExtendItem, RestrictItem, RestrictionKind, TriggerItem},
+    retention::{self, Keeper, Keepers, Kept},
     tables::{ITEMS, ITEMS_BY_UNIT, ItemRow, RECORDS_BY_ITEM},
 };
 use strongroom_proto::{
     catalog::{
-        ExplainItemRequest, ExplainItemResponse, Item, LabelItemRequest, LabelItemResponse, ListItemRecordsRequest,
-        ListItemRecordsResponse, ListItemsRequest, ListItemsResponse, RetentionReason, ShowItemRequest,
-        ShowItemResponse, catalog_service_server::CatalogService,
+        ClassifyItemRequest, ClassifyItemResponse, ExplainItemRequest, ExplainItemResponse, ExtendItemRequest,
+        ExtendItemResponse, Item, LabelItemRequest, LabelItemResponse, ListItemRecordsRequest, ListItemRecordsResponse,
+        ListItemsRequest, ListItemsResponse, ReleaseQuarantineRequest, ReleaseQuarantineResponse, RestrictItemRequest,
+        RestrictItemResponse, RetentionReason, ShowItemRequest, ShowItemResponse, TriggerItemRequest,
+        TriggerItemResponse, UnrestrictItemRequest, UnrestrictItemResponse, catalog_service_server::CatalogService,
     },
     convert,
 };
 use strongroom_types::{
     ActivityId, DeviceId, ItemId, Reason, RecordSeq, Refusal, UnitId, limits,
-    rows::{Key, RowError},
+    rows::{Key, RowError, Rows},
 };
 use tonic::{Request, Response, Status};
 
 use super::record::Shown;
-use crate::edge::{Edge, Look, Reading, answer, digest, idempotency, page_size, unexpected};
+use crate::edge::{Edge, Look, Reading, answer, bound, digest, fault, idempotency, page_size, parsed, unexpected};
 
 /// Bytes of rows in one answer: the largest message, with room for what surrounds them.
 const PAGE_BYTES_MAX: usize = limits::MESSAGE_BYTES_MAX / 2;
@@ -40,7 +44,10 @@ impl CatalogService for Catalogue {
         let id = item_id(&request.get_ref().item_id)?;
         let shown = self
             .0
-            .look(&caller, Reading::of_item(Act::ItemShow, id), |look| Ok(item_message(id, &own_item(look, id)?)))
+            .look(&caller, Reading::of_item(Act::ItemShow, id), |look| {
+                let row = own_item(look, id)?;
+                Ok(item_message(look, &Keepers::load(&**look.rows)?, id, &row)?)
+            })
             .await?;
         Ok(Response::new(ShowItemResponse { item: Some(shown) }))
     }
@@ -63,8 +70,9 @@ impl CatalogService for Catalogue {
             .0
             .look(&caller, Reading::of_item(Act::ItemExplain, id), |look| {
                 let row = own_item(look, id)?;
-                let reasons = retention::explain(&**look.rows, &row)?;
-                Ok((reasons, retention::effective_until(&row)))
+                let kept = retention::kept(&**look.rows, id, &row)?;
+                let until = retention::effective_until(&kept);
+                Ok((retention::explain(&**look.rows, &row, kept)?, until))
             })
             .await?;
         let (reasons, until) = explained;
@@ -100,6 +108,81 @@ impl CatalogService for Catalogue {
         let id = item_id(&request.get_ref().item_id)?;
         let records = self.0.look(&caller, Reading::of_item(Act::ItemRecords, id), |look| history(look, id)).await?;
         Ok(Response::new(records))
+    }
+
+    async fn extend_item(&self, request: Request<ExtendItemRequest>) -> Result<Response<ExtendItemResponse>, Status> {
+        let caller = self.0.caller(&request).await?;
+        let mut asked = request.into_inner();
+        let idempotency = bound!("ExtendItem", asked)?;
+        let until = parsed(convert::instant("until_unix_ms", asked.until_unix_ms))?;
+        let command = ExtendItem { item: item_id(&asked.item_id)?, until, reason: asked.reason };
+        let record_seq = self.0.record(&caller, custody::Command::ExtendItem(command), idempotency).await?;
+        Ok(Response::new(ExtendItemResponse { record_seq }))
+    }
+
+    async fn trigger_item(
+        &self,
+        request: Request<TriggerItemRequest>,
+    ) -> Result<Response<TriggerItemResponse>, Status> {
+        let caller = self.0.caller(&request).await?;
+        let mut asked = request.into_inner();
+        let idempotency = bound!("TriggerItem", asked)?;
+        let command = TriggerItem { item: item_id(&asked.item_id)?, code: asked.code, basis: asked.basis };
+        let record_seq = self.0.record(&caller, custody::Command::TriggerItem(command), idempotency).await?;
+        Ok(Response::new(TriggerItemResponse { record_seq }))
+    }
+
+    async fn restrict_item(
+        &self,
+        request: Request<RestrictItemRequest>,
+    ) -> Result<Response<RestrictItemResponse>, Status> {
+        let caller = self.0.caller(&request).await?;
+        let mut asked = request.into_inner();
+        let idempotency = bound!("RestrictItem", asked)?;
+        let names = RestrictionKind::ALL.map(RestrictionKind::name);
+        let kind = parsed(convert::one_of("kind", &asked.kind, RestrictionKind::from_name, &names))?;
+        let command = RestrictItem { item: item_id(&asked.item_id)?, kind: Some(kind), reason: asked.reason };
+        let record_seq = self.0.record(&caller, custody::Command::RestrictItem(command), idempotency).await?;
+        Ok(Response::new(RestrictItemResponse { record_seq }))
+    }
+
+    async fn unrestrict_item(
+        &self,
+        request: Request<UnrestrictItemRequest>,
+    ) -> Result<Response<UnrestrictItemResponse>, Status> {
+        let caller = self.0.caller(&request).await?;
+        let mut asked = request.into_inner();
+        let idempotency = bound!("UnrestrictItem", asked)?;
+        let command = RestrictItem { item: item_id(&asked.item_id)?, kind: None, reason: asked.reason };
+        let record_seq = self.0.record(&caller, custody::Command::RestrictItem(command), idempotency).await?;
+        Ok(Response::new(UnrestrictItemResponse { record_seq }))
+    }
+
+    async fn classify_item(
+        &self,
+        request: Request<ClassifyItemRequest>,
+    ) -> Result<Response<ClassifyItemResponse>, Status> {
+        let caller = self.0.caller(&request).await?;
+        let mut asked = request.into_inner();
+        let idempotency = bound!("ClassifyItem", asked)?;
+        let class = parsed(convert::one_of("class", &asked.class, Class::from_name, &Class::ALL.map(Class::name)))?;
+        let command = ClassifyItem { item: item_id(&asked.item_id)?, class, basis: asked.basis };
+        let record_seq = self.0.record(&caller, custody::Command::ClassifyItem(command), idempotency).await?;
+        Ok(Response::new(ClassifyItemResponse { record_seq }))
+    }
+
+    async fn release_quarantine(
+        &self,
+        request: Request<ReleaseQuarantineRequest>,
+    ) -> Result<Response<ReleaseQuarantineResponse>, Status> {
+        let caller = self.0.caller(&request).await?;
+        let mut asked = request.into_inner();
+        let idempotency = bound!("ReleaseQuarantine", asked)?;
+        let item = item_id(&asked.item_id)?;
+        let command = ReleaseQuarantine { item, reason: asked.reason };
+        let record_seq = self.0.record(&caller, custody::Command::ReleaseQuarantine(command), idempotency).await?;
+        let missing = item::release_missing(&*self.0.rows().await?, item).map_err(|error| fault(&error))?;
+        Ok(Response::new(ReleaseQuarantineResponse { record_seq, missing }))
     }
 }
 
@@ -163,6 +246,7 @@ fn list(look: &Look<'_>, filter: &Filter, asked: &ListItemsRequest) -> Result<Li
     if after.as_ref().is_some_and(|token| !token.starts_with(&prefix)) {
         return Err(Refusal::invalid("page_token: it is of another list").into());
     }
+    let keepers = Keepers::load(rows)?;
     let (wanted, mut items, mut bytes, mut looked) = (page_size(asked.page_size), Vec::new(), 0, 0);
     loop {
         let page = match unit {
@@ -177,7 +261,7 @@ fn list(look: &Look<'_>, filter: &Filter, asked: &ListItemsRequest) -> Result<Li
             looked += 1;
             let row = ITEMS.read(rows, &id)?.ok_or_else(|| missing(id))?;
             if filter.fits(id, &row) {
-                let message = item_message(id, &row);
+                let message = item_message(look, &keepers, id, &row)?;
                 bytes += message.encoded_len();
                 items.push(message);
             }
@@ -228,30 +312,51 @@ fn seq_of(key: &[u8]) -> Result<RecordSeq, RowError> {
     Ok(RecordSeq(u64::from_be_bytes(*key.last_chunk().ok_or_else(corrupt)?)))
 }
 
-fn item_message(id: ItemId, row: &ItemRow) -> Item {
+/// The entry as this caller may see it: the words of a restricted item are for those of the lawful chains.
+fn item_message<R: Rows + ?Sized>(
+    look: &Look<'_>,
+    keepers: &Keepers<'_, R>,
+    id: ItemId,
+    row: &ItemRow,
+) -> Result<Item, RowError> {
     let about = &row.description;
+    let said = keeping::read(&**look.rows, id)?;
+    let hides = said.restriction.is_some() && !keeping::sees_restricted(&look.principal);
+    let kept = keepers.of(id, row)?;
     let current = |(name, values): (&String, &Vec<custody::tables::LabelValue>)| {
         values.last().map(|label| (name.clone(), label.value.clone()))
     };
-    Item {
+    Ok(Item {
         item_id: Bytes::copy_from_slice(id.as_bytes()),
         device_id: about.device.to_string(),
         unit_id: about.unit.to_string(),
-        file_name: about.file_name.clone(),
+        file_name: if hides { String::new() } else { about.file_name.clone() },
         recorded_start_unix_ms: about.recorded_start.0,
         recorded_end_unix_ms: about.recorded_end.0,
         activity_id: about.activity.as_ref().map_or_else(String::new, ToString::to_string),
-        labels: row.labels.iter().filter_map(current).collect(),
+        labels: row.labels.iter().filter(|_| !hides).filter_map(current).collect(),
         size_bytes: row.original.size_bytes,
         blake3: Bytes::copy_from_slice(row.original.blake3.as_bytes()),
         sha256: Bytes::copy_from_slice(row.original.sha256.as_bytes()),
         sealed_at_unix_ms: row.sealed_at.0,
         record_seq: row.seq.0,
         retention_start_unix_ms: row.retention.start.0,
-        kept_until_unix_ms: retention::effective_until(row).map(|until| until.0),
+        kept_until_unix_ms: retention::effective_until(&kept).map(|until| until.0),
         quarantined: row.quarantined,
         profile: format!("{}@{}", row.retention.profile, row.retention.version),
         sent_by: row.sent_by.to_string(),
         findings: row.findings.clone(),
+        hold_ids: kept.iter().filter_map(hold_of).collect(),
+        restriction: said.restriction.map_or_else(String::new, |restriction| restriction.kind.name().to_owned()),
+        class: said.class.map_or_else(String::new, |set| set.class.name().to_owned()),
+    })
+}
+
+fn hold_of(kept: &Kept) -> Option<String> {
+    match &kept.by {
+        Keeper::Hold(hold, _) => Some(hold.to_string()),
+        Keeper::Floor | Keeper::Extension(..) | Keeper::Trigger(..) | Keeper::OpenCase(_) | Keeper::ArchivedCase(_) => {
+            None
+        }
     }
 }
