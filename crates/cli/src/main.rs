@@ -39,7 +39,9 @@ fn main() -> ExitCode {
     memory::keep_freed();
     // A usage error ends here with exit code 2, help and version with 0.
     let Arguments { globals, command } = Arguments::parse();
-    match command.run(&globals) {
+    let done = command.run(&globals);
+    globals.tell_of_trial();
+    match done {
         Ok(code) => code,
         Err(failure) => {
             let told = failure.told(globals.output().lang);
@@ -143,6 +145,7 @@ mod tests {
             "strongroom ledger policy",
             "strongroom cluster status --context c.toml",
             "strongroom cluster clock",
+            "strongroom cluster advance-clock --days 400 --reason x",
         ] {
             if let Err(error) = parse(line) {
                 panic!("{line}: {error}");

@@ -1,6 +1,8 @@
 //! Who talks to which cluster: the options that every command has, and what they come to.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use strongroom_client::{Client, ClientSettings, Context};
@@ -24,6 +26,9 @@ pub(crate) struct Globals {
     /// Language of messages; by default that of LANG
     #[arg(long, global = true, value_enum, value_name = "LANG")]
     pub(crate) lang: Option<Lang>,
+    /// Set where a cluster answered that it is only a trial.
+    #[arg(skip)]
+    pub(crate) met_trial: Arc<AtomicBool>,
 }
 
 /// What an identity is needed for, where none is named: the role that usually does it.
@@ -60,6 +65,17 @@ impl Usual {
 }
 
 impl Globals {
+    /// Says, where it is so, that what was shown is no evidence.
+    pub(crate) fn tell_of_trial(&self) {
+        if self.met_trial.load(Ordering::Relaxed) {
+            let output = self.output();
+            output.talk(output.pick(
+                "this is a trial cluster: its clock can be set, and nothing in it is evidence",
+                "这是试验集群：时钟可以拨动，其中内容不作为证据",
+            ));
+        }
+    }
+
     /// How to show things.
     pub(crate) fn output(&self) -> Output {
         let lang = self.lang.unwrap_or_else(|| Lang::of_environment(|name| std::env::var(name).ok()));
@@ -85,6 +101,7 @@ impl Globals {
     pub(crate) fn client_with(&self, usual: Usual, settings: ClientSettings) -> Result<Client, Failure> {
         let context = self.context()?;
         let identity = self.identity_in(&context, usual);
+        let settings = ClientSettings { met_trial: Arc::clone(&self.met_trial), ..settings };
         Ok(Client::connect_with(&context, identity, settings)?)
     }
 
@@ -102,7 +119,13 @@ mod tests {
     use super::*;
 
     fn globals(identity: Option<&str>) -> Globals {
-        Globals { context: None, identity: identity.map(str::to_owned), output: Format::Text, lang: None }
+        Globals {
+            context: None,
+            identity: identity.map(str::to_owned),
+            output: Format::Text,
+            lang: None,
+            met_trial: Arc::default(),
+        }
     }
 
     #[test]

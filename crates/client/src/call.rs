@@ -1,15 +1,16 @@
 //! One call: which node, how long, how often.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use strongroom_net::channel::{Channels, is_connection_failure, tls_fault};
 use strongroom_net::tls::{self, CertificateFiles, TlsTime, TrustedAuthority};
 use strongroom_net::tuning::NetTuning;
-use strongroom_proto::status;
+use strongroom_proto::{TRIAL_HEADER, status};
 use strongroom_types::{ClusterId, IdempotencyKey};
 use tokio::time::Instant;
+use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
 
@@ -27,6 +28,8 @@ pub struct ClientSettings {
     pub tuning: NetTuning,
     /// What certificates are judged by.
     pub time: TlsTime,
+    /// Set where a cluster answers that it is only a trial.
+    pub met_trial: Arc<AtomicBool>,
 }
 
 impl Default for ClientSettings {
@@ -36,6 +39,7 @@ impl Default for ClientSettings {
             patience: Duration::from_secs(30),
             tuning: NetTuning::LAN,
             time: TlsTime::system(),
+            met_trial: Arc::default(),
         }
     }
 }
@@ -166,11 +170,23 @@ impl Client {
             let mut message = Request::new(request.clone());
             message.set_timeout(deadline);
             let status = match tokio::time::timeout(deadline, send(endpoint.channel.clone(), message)).await {
-                Ok(Ok(response)) => return Ok(response.into_inner()),
-                Ok(Err(status)) => status,
+                Ok(Ok(response)) => {
+                    self.notice_trial(response.metadata());
+                    return Ok(response.into_inner());
+                }
+                Ok(Err(status)) => {
+                    self.notice_trial(status.metadata());
+                    status
+                }
                 Err(_) => Status::deadline_exceeded(format!("no answer within {deadline:?}")),
             };
             self.recover(&mut attempts, &endpoint, &status).await?;
+        }
+    }
+
+    fn notice_trial(&self, headers: &MetadataMap) {
+        if headers.contains_key(TRIAL_HEADER) {
+            self.inner.settings.met_trial.store(true, Ordering::Relaxed);
         }
     }
 

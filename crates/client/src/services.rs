@@ -496,6 +496,22 @@ impl Client {
     }
 }
 
+/// The clock of a trial cluster.
+impl Client {
+    /// Lets time pass, where the cluster is a trial.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn advance_clock(&self, advance_ms: i64, reason: &str) -> Result<RecordSeq, ClientError> {
+        let request = cluster::AdvanceClockRequest {
+            idempotency_key: new_key().to_string(),
+            advance_ms,
+            reason: reason.to_owned(),
+        };
+        Ok(RecordSeq(unary!(self, ClusterServiceClient, advance_clock, request)?.record_seq))
+    }
+}
+
 /// Writing originals. [`Client::ingest_file`] is the whole of it.
 impl Client {
     pub(crate) async fn open_upload(

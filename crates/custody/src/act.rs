@@ -152,6 +152,8 @@ acts! {
     59 CorrectionApprove "correction.approve" [Legal Head];
     /// Withdraws a correction that is not yet in force.
     60 CorrectionWithdraw "correction.withdraw" [Legal Head];
+    /// Lets time pass in a trial cluster.
+    107 ClockAdvance "clock.advance" [Ops];
     /// Lists corrections, or reads one.
     106 CorrectionList "correction.list" [Custodian UnitHead Legal Archivist Head Inspector Auditor];
 }

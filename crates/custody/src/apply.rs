@@ -136,6 +136,7 @@ fn decide(decision: &mut Decision<'_>, command: &Command) -> Result<Answer, Stop
         Command::ProposeCorrection(propose) => correction::propose(decision, propose),
         Command::ApproveCorrection(approve) => correction::approve(decision, approve),
         Command::WithdrawCorrection(withdraw) => correction::withdraw(decision, withdraw),
+        Command::AdvanceClock(advance) => register::advance_clock(decision, advance),
     }
 }
 
@@ -175,6 +176,7 @@ const fn act_of(command: &Command) -> Act {
         Command::ProposeCorrection(_) => Act::CorrectionPropose,
         Command::ApproveCorrection(_) => Act::CorrectionApprove,
         Command::WithdrawCorrection(_) => Act::CorrectionWithdraw,
+        Command::AdvanceClock(_) => Act::ClockAdvance,
     }
 }
 
@@ -242,6 +244,9 @@ fn subject_of(command: &Command) -> (Vec<ItemId>, BTreeMap<Fact, Value>) {
         Command::ApproveCorrection(ApproveCorrection { correction })
         | Command::WithdrawCorrection(WithdrawCorrection { correction, .. }) => {
             (Vec::new(), facts(&[(Fact::Correction, correction.0.into())]))
+        }
+        Command::AdvanceClock(advance) => {
+            (Vec::new(), facts(&[(Fact::AdvancedMs, advance.by_ms.unsigned_abs().into())]))
         }
         Command::Tick(_) | Command::ExpireUploads(_) | Command::CreateCluster(_) => (Vec::new(), facts(&[])),
     }

@@ -25,6 +25,9 @@ pub struct ClockRow {
     /// Sum of recorded outages.
     #[n(3)]
     pub outages_ms: i64,
+    /// How far a trial cluster's clocks were set ahead of the voters'; 0 in every other.
+    #[n(4)]
+    pub trial_ms: i64,
 }
 
 /// What a voter read last, and where T stood then.
@@ -71,6 +74,7 @@ impl ClockRow {
     /// after it, so that one bad clock moves nothing.
     #[must_use]
     pub fn bounded_wall(&self, proposed: UnixMillis) -> UnixMillis {
+        let proposed = proposed.plus_ms(self.trial_ms);
         // Before the first command there is nothing to hold it to.
         if self.wall == UnixMillis(0) {
             return proposed;
@@ -127,6 +131,23 @@ pub fn tick(rows: &mut dyn Rows, readings: &[Reading], voters: usize) -> Result<
     Ok(outage_ms)
 }
 
+/// Lets `by_ms` pass at once, for the cluster whose clocks are only tried out. Every reading moves along, so that
+/// the next tick measures no more than what really passed.
+///
+/// # Errors
+/// [`RowError`] where the row cannot be read.
+pub(crate) fn advance(rows: &mut dyn Rows, by_ms: i64) -> Result<(), RowError> {
+    let mut clock = read(rows)?;
+    clock.t = clock.t.plus_ms(by_ms);
+    clock.wall = clock.wall.plus_ms(by_ms);
+    clock.trial_ms = clock.trial_ms.saturating_add(by_ms);
+    for reading in &mut clock.readings {
+        reading.t = reading.t.plus_ms(by_ms);
+    }
+    CLOCK.write(rows, &(), &clock);
+    Ok(())
+}
+
 /// One reading of each voter, and none from before one that counted already in the same boot: shown again later, it
 /// would be measured from twice and carry T ahead.
 fn usable(clock: &ClockRow, readings: &[Reading]) -> Vec<Reading> {
@@ -138,7 +159,7 @@ fn usable(clock: &ClockRow, readings: &[Reading]) -> Vec<Reading> {
     let mut usable: Vec<Reading> = Vec::new();
     for reading in readings {
         if !replayed(reading) && usable.iter().all(|other| other.node != reading.node) {
-            usable.push(*reading);
+            usable.push(Reading { wall: reading.wall.plus_ms(clock.trial_ms), ..*reading });
         }
     }
     usable
@@ -233,6 +254,16 @@ mod tests {
         // Set ahead, the wall clocks would not hold T back: only the readings do.
         let later: Vec<_> = at(11).into_iter().map(|r| Reading { wall: UnixMillis(START + 900 * HOUR), ..r }).collect();
         assert_eq!(after(rows, &later), (11 * HOUR, None));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_ahead_goes_on_from_there_at_the_same_pace() {
+        let mut rows = started();
+        advance(&mut rows, 9000 * HOUR).expect("writes");
+        let later: Vec<_> = (1..=3).map(|node| reading(node, 1, HOUR, START + HOUR)).collect();
+        assert_eq!(after(rows.clone(), &later), (9001 * HOUR, None));
+        let clock = read(&rows).expect("reads");
+        assert_eq!(clock.bounded_wall(UnixMillis(START)), UnixMillis(START + 9000 * HOUR));
     }
 
     #[test]

@@ -129,6 +129,9 @@ pub enum Command {
     /// Withdraws a correction.
     #[n(35)]
     WithdrawCorrection(#[n(0)] WithdrawCorrection),
+    /// Lets time pass in a trial cluster.
+    #[n(86)]
+    AdvanceClock(#[n(0)] AdvanceClock),
 }
 
 /// Creates the cluster's custody state, once.
@@ -412,6 +415,17 @@ pub struct Tick {
     /// Number of voters.
     #[n(1)]
     pub voters: u32,
+}
+
+/// Lets time pass in a trial cluster, on every clock that decides anything.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct AdvanceClock {
+    /// How much, in milliseconds.
+    #[n(0)]
+    pub by_ms: i64,
+    /// Why.
+    #[n(1)]
+    pub reason: String,
 }
 
 /// Records a refusal that was decided at the edge: a call that does not exist, a handshake, a read.

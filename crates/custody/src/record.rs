@@ -207,6 +207,9 @@ pub enum Fact {
     /// What it is now.
     #[n(56)]
     After,
+    /// How far a trial clock was set ahead, in milliseconds.
+    #[n(150)]
+    AdvancedMs,
 }
 
 impl Fact {
@@ -270,6 +273,7 @@ impl Fact {
             Self::InForce => "in_force",
             Self::Before => "before",
             Self::After => "after",
+            Self::AdvancedMs => "advanced_ms",
         }
     }
 }

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use strongroom_types::{KeyHash, PrincipalId, Reason, RecordSeq, Refusal, UnitId};
+use strongroom_types::{KeyHash, PrincipalId, Reason, RecordSeq, Refusal, UnitId, limits};
 
 use crate::{
     Act, Answer, Fact, Stamp,
     access::{Stop, within_unit},
     apply::{Decision, principal_of},
     clock,
-    command::{AddDevice, AddUnit, NoteRefusal, RegisterPrincipal, RevokePrincipal, RotatePrincipal, Tick},
+    command::{
+        AddDevice, AddUnit, AdvanceClock, NoteRefusal, RegisterPrincipal, RevokePrincipal, RotatePrincipal, Tick,
+    },
+    keeping::check_given,
     request::field_missing,
     tables::{DEVICES, DeviceRow, PRINCIPALS, PRINCIPALS_BY_KEY, PrincipalRow, UNITS, UnitRow},
     upload::{check_text, newest_profile},
@@ -158,6 +161,32 @@ pub(crate) fn tick(decision: &mut Decision<'_>, command: &Tick) -> Result<Answer
         decision.record(Act::ClockOutage, "C2", Vec::new(), BTreeMap::from([(Fact::OutageMs, outage.into())]));
     }
     Ok(Answer::Ticked(clock::read(decision.rows)?.t))
+}
+
+/// Lets time pass. Only a cluster that is a trial from its genesis on takes this: everything it ever proves says so.
+pub(crate) fn advance_clock(decision: &mut Decision<'_>, command: &AdvanceClock) -> Result<Answer, Stop> {
+    decision.authorize(Act::ClockAdvance)?;
+    if !decision.cluster()?.trial {
+        return Err(Refusal::new(
+            Reason::NotATrial,
+            "C2",
+            "nobody sets the clock of a cluster that keeps evidence",
+            "only a cluster whose genesis says `trial = true` can be tried out with other times",
+        )
+        .into());
+    }
+    check_given("the reason", &command.reason, "C2")?;
+    if !(1..=limits::CLOCK_ADVANCE_MS_MAX).contains(&command.by_ms) {
+        return Err(Refusal::invalid("a trial clock is set ahead by 1 ms to 100 years, and never back").into());
+    }
+    let facts = BTreeMap::from([
+        (Fact::AdvancedMs, crate::Value::from(command.by_ms.unsigned_abs())),
+        (Fact::ReasonGiven, command.reason.as_str().into()),
+        (Fact::Trial, true.into()),
+    ]);
+    let seq = decision.record(Act::ClockAdvance, "C2", Vec::new(), facts);
+    clock::advance(decision.rows, command.by_ms)?;
+    Ok(Answer::Recorded(seq))
 }
 
 pub(crate) fn note_refusal(decision: &mut Decision<'_>, command: &NoteRefusal) -> Result<Answer, Stop> {

@@ -14,11 +14,11 @@ mod request;
 
 use std::sync::Arc;
 
-use axum::{Router, middleware};
+use axum::{Router, http::HeaderValue, middleware, response::Response};
 use strongroom_proto::{
-    DESCRIPTORS, access::access_service_server::AccessServiceServer, admin::admin_service_server::AdminServiceServer,
-    case::case_service_server::CaseServiceServer, catalog::catalog_service_server::CatalogServiceServer,
-    cluster::cluster_service_server::ClusterServiceServer,
+    DESCRIPTORS, TRIAL_HEADER, access::access_service_server::AccessServiceServer,
+    admin::admin_service_server::AdminServiceServer, case::case_service_server::CaseServiceServer,
+    catalog::catalog_service_server::CatalogServiceServer, cluster::cluster_service_server::ClusterServiceServer,
     correction::correction_service_server::CorrectionServiceServer, hold::hold_service_server::HoldServiceServer,
     ingest::ingest_service_server::IngestServiceServer, ledger::ledger_service_server::LedgerServiceServer,
     request::request_service_server::RequestServiceServer,
@@ -53,5 +53,16 @@ pub(crate) fn routes<H: Health>(node: &Arc<Node>, edge: Edge, health: HealthServ
         .add_service(sized!(LedgerServiceServer, ledger::Ledger(edge.clone())))
         .add_service(sized!(ClusterServiceServer, cluster::Cluster { edge: edge.clone(), node: Arc::clone(node) }))
         .into_axum_router();
-    Ok(Routes::from(router.layer(middleware::from_fn_with_state(edge, unknown::guard))).prepare())
+    let router = router.layer(middleware::from_fn_with_state(edge, unknown::guard));
+    let trial = node.genesis.create.cluster.trial;
+    let router = router.layer(middleware::map_response(move |response| async move { marked(trial, response) }));
+    Ok(Routes::from(router).prepare())
+}
+
+/// Every answer of a trial cluster says what it is.
+fn marked(trial: bool, mut response: Response) -> Response {
+    if trial {
+        response.headers_mut().insert(TRIAL_HEADER, HeaderValue::from_static("1"));
+    }
+    response
 }

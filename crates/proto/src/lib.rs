@@ -71,5 +71,8 @@ pub mod peer {
     tonic::include_proto!("strongroom.peer.v1");
 }
 
+/// Header of every answer of a trial cluster: whoever looks at it is told that it keeps no evidence.
+pub const TRIAL_HEADER: &str = "strongroom-trial";
+
 /// The descriptors of every service, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/strongroom.bin"));

@@ -52,6 +52,7 @@ pub const fn code(reason: Reason) -> Code {
         | Reason::FloorUnspecified
         | Reason::ClockUntrusted
         | Reason::Restricted
+        | Reason::NotATrial
         | Reason::UploadExpired
         | Reason::RollbackSuspected => Code::FailedPrecondition,
         Reason::OriginalImmutable | Reason::AlreadyExists => Code::AlreadyExists,

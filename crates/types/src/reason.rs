@@ -128,6 +128,8 @@ reasons! {
     38 Restricted "RESTRICTED" RefusedByPolicy;
     /// A case file is archived with a term.
     39 TermMissing "TERM_MISSING" FixYourRequest;
+    /// Only a trial cluster can be asked for this.
+    60 NotATrial "NOT_A_TRIAL" RefusedByPolicy;
 }
 
 impl fmt::Display for Reason {

@@ -118,6 +118,50 @@ mod tests {
         }
     }
 
+    /// Days of a month, written out a second time.
+    fn days_of(year: i64, month: i64) -> i64 {
+        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        match month {
+            2 => 28 + i64::from(leap),
+            4 | 6 | 9 | 11 => 30,
+            _ => 31,
+        }
+    }
+
+    #[test]
+    fn g5_for_every_date_of_a_century_no_floor_is_short_by_a_second_or_over_by_more_than_a_day() {
+        const DAY_MS: i64 = 86_400_000;
+        // 2000-01-01T00:00 in Beijing, and the days since then of the first of each month.
+        let origin = at("2000-01-01T00:00:00").0;
+        let mut firsts = Vec::new();
+        let mut days = 0;
+        for month in 0..12 * 203 {
+            firsts.push(days);
+            days += days_of(2000 + month / 12, month % 12 + 1);
+        }
+        let mut tried = 0_u32;
+        for month in 0..12 * 101_i64 {
+            for day in 0..days_of(2000 + month / 12, month % 12 + 1) {
+                let first = firsts[usize::try_from(month).expect("small")];
+                for time_ms in [0, 1, 1000, DAY_MS / 2, DAY_MS - 1000, DAY_MS - 1] {
+                    let start = UnixMillis(origin + (first + day) * DAY_MS + time_ms);
+                    for months in [1, 6, 12, 24, 120, 1200] {
+                        let to = month + months;
+                        let clamped = day.min(days_of(2000 + to / 12, to % 12 + 1) - 1);
+                        let same_day = firsts[usize::try_from(to).expect("small")] + clamped;
+                        let least = origin + same_day * DAY_MS + time_ms;
+                        let end = start.plus_months_rounded_up(u32::try_from(months).expect("small")).0;
+                        assert!(end >= least, "{start} + {months} months is short");
+                        assert!(end - least < DAY_MS, "{start} + {months} months is over by a day");
+                        assert_eq!((end - origin) % DAY_MS, 0, "{start} + {months} months ends at a midnight");
+                        tried += 1;
+                    }
+                }
+            }
+        }
+        assert_eq!(tried, 36_890 * 36, "every day from 2000 to 2100");
+    }
+
     #[test]
     fn a_start_beyond_the_calendar_has_no_end() {
         assert_eq!(UnixMillis(i64::MAX).plus_months_rounded_up(1), UnixMillis(i64::MAX));

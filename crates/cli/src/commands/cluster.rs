@@ -14,14 +14,34 @@ use crate::shown;
 pub(crate) enum Cluster {
     /// Nodes, disks, volumes, Raft, ledger and bad shards as one node sees them
     Status,
-    /// The compliance clock, and how far it is from the wall clocks
+    /// The compliance clock, how far it is from the wall clocks, and why
     Clock,
+    /// Lets time pass, in a trial cluster only
+    ///
+    /// Example: strongroom cluster advance-clock --days 400 --reason 演练到期
+    AdvanceClock {
+        /// How many days
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_600))]
+        days: u32,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
 }
+
+const DAY_MS: i64 = 24 * 3600 * 1000;
 
 impl Cluster {
     /// Does it.
     pub(crate) async fn run(self, globals: &Globals) -> Result<(), Failure> {
-        let status = globals.client(Usual::Ops)?.show_status().await?;
+        let client = globals.client(Usual::Ops)?;
+        if let Self::AdvanceClock { days, reason } = &self {
+            let record = client.advance_clock(i64::from(*days) * DAY_MS, reason).await?;
+            return globals.output().show(&json!({ "days": days, "record": record.0 }), |page| {
+                page.facts(&[("record", record.to_string())]);
+            });
+        }
+        let status = client.show_status().await?;
         match self {
             Self::Status => globals.output().show(&status_json(&status), |page| {
                 page.facts(&[
@@ -53,7 +73,7 @@ impl Cluster {
                     );
                 }
             }),
-            Self::Clock => show_clock(globals, &status),
+            Self::Clock | Self::AdvanceClock { .. } => show_clock(globals, &status),
         }
     }
 }
@@ -64,7 +84,10 @@ fn show_clock(globals: &Globals, status: &ShowStatusResponse) -> Result<(), Fail
         "clock": shown::time(status.clock_unix_ms),
         "wall": shown::time(status.wall_unix_ms),
         "behind_ms": behind_ms,
+        "outages_ms": status.outages_ms,
+        "unexplained_ms": behind_ms.saturating_sub(status.outages_ms),
         "trial": status.trial,
+        "trial_ms": status.trial_ms,
     });
     let output = globals.output();
     output.show(&json, |page| {
@@ -72,6 +95,8 @@ fn show_clock(globals: &Globals, status: &ShowStatusResponse) -> Result<(), Fail
             ("compliance clock", shown::time(status.clock_unix_ms)),
             ("wall clock", shown::time(status.wall_unix_ms)),
             ("clock behind wall", format!("{behind_ms} ms")),
+            ("recorded outages", format!("{} ms", status.outages_ms)),
+            ("set ahead", if status.trial_ms == 0 { String::new() } else { format!("{} ms", status.trial_ms) }),
         ]);
         page.line(output.pick(
             "The clock never runs ahead of a majority of the voters; behind only keeps evidence longer.",

@@ -418,6 +418,7 @@ fn act_of(command: &Command) -> Act {
         Command::ProposeCorrection(_) => Act::CorrectionPropose,
         Command::ApproveCorrection(_) => Act::CorrectionApprove,
         Command::WithdrawCorrection(_) => Act::CorrectionWithdraw,
+        Command::AdvanceClock(_) => Act::ClockAdvance,
     }
 }
 
@@ -461,7 +462,8 @@ fn named_items(command: &Command) -> Vec<ItemId> {
         | Command::ReopenCase(_)
         | Command::ReleaseHold(_)
         | Command::ApproveCorrection(_)
-        | Command::WithdrawCorrection(_) => Vec::new(),
+        | Command::WithdrawCorrection(_)
+        | Command::AdvanceClock(_) => Vec::new(),
     }
 }
 

@@ -1,17 +1,18 @@
 //! The registers of people, units and devices, the first command, and what the cluster itself notes.
 
 use strongroom_custody::{
-    Act, Answer, Command, Fact,
-    clock::Reading,
+    Act, Actor, Answer, Command, Context, Fact, apply,
+    clock::{self, Reading},
     command::{
-        AddDevice, AddUnit, CreateCluster, NoteRefusal, RegisterPrincipal, RevokePrincipal, RotatePrincipal, Tick,
+        AddDevice, AddUnit, AdvanceClock, CreateCluster, NoteRefusal, RegisterPrincipal, RevokePrincipal,
+        RotatePrincipal, Tick,
     },
-    tables::{CLOCK, DeviceType, PRINCIPALS, PROFILES, UNITS},
+    tables::{CLOCK, CLUSTER, DeviceType, PRINCIPALS, PROFILES, UNITS},
 };
-use strongroom_types::{NodeId, Reason, Refusal, Role, limits, rows::MemoryRows};
+use strongroom_types::{NodeId, Reason, RecordSeq, Refusal, Role, limits, rows::MemoryRows};
 
 use crate::{
-    fixture::{Cluster, HOUR, START, created, id, item, key, unit},
+    fixture::{Cluster, DAY, HOUR, START, created, id, item, key, unit},
     samples,
 };
 
@@ -199,6 +200,28 @@ fn a_refusal_at_the_edge_is_recorded_as_it_was_answered() {
     };
     cluster.by_node(Command::NoteRefusal(stranger)).expect("notes");
     assert_eq!(cluster.last_record().stamp.principal, None);
+}
+
+#[test]
+fn c2_time_passes_at_once_in_a_trial_cluster_and_in_no_other() {
+    let advance = |by_ms| Command::AdvanceClock(AdvanceClock { by_ms, reason: "a trial".to_owned() });
+    let mut cluster = Cluster::with_items();
+    for by_ms in [0, -1, limits::CLOCK_ADVANCE_MS_MAX + 1] {
+        cluster.refused("ops", advance(by_ms), Reason::InvalidArgument);
+    }
+    assert!(cluster.refusal_to_dispose(1).is_some());
+    let before = clock::read(&cluster.rows).expect("reads");
+    cluster.done("ops", advance(400 * DAY));
+    let after = clock::read(&cluster.rows).expect("reads");
+    assert_eq!((after.t.since_ms(before.t), after.wall.since_ms(before.wall)), (400 * DAY, 400 * DAY));
+    assert_eq!(cluster.refusal_to_dispose(1), None, "a floor of six months is over");
+
+    let mut row = CLUSTER.read(&cluster.rows, &()).expect("reads").expect("a cluster");
+    row.trial = false;
+    CLUSTER.write(&mut cluster.rows, &(), &row);
+    let context = Context { actor: Actor::Client(key("ops")), wall: cluster.wall, next_seq: RecordSeq(0) };
+    let applied = apply(&mut cluster.rows, &context, &advance(DAY)).expect("reads");
+    assert_eq!(applied.outcome.expect_err("no trial").reason, Reason::NotATrial);
 }
 
 #[test]

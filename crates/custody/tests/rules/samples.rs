@@ -6,9 +6,9 @@ use strongroom_custody::{
     case::{Archive, ArchiveCase, BindCase, CloseCase, OpenCase, Outcome, ReopenCase, Term},
     clock::Reading,
     command::{
-        AddDevice, AddUnit, ApproveRequest, BeginSession, EndSession, ExpireUploads, LabelItem, NoteRefusal,
-        RegisterPrincipal, RejectRequest, ReleaseQuarantine, ResumeUpload, RevokePrincipal, RotatePrincipal, Seal,
-        Tick, Under,
+        AddDevice, AddUnit, AdvanceClock, ApproveRequest, BeginSession, EndSession, ExpireUploads, LabelItem,
+        NoteRefusal, RegisterPrincipal, RejectRequest, ReleaseQuarantine, ResumeUpload, RevokePrincipal,
+        RotatePrincipal, Seal, Tick, Under,
     },
     correction::{ApproveCorrection, Mistake, ProposeCorrection, WithdrawCorrection},
     hold::{HoldQuery, HoldScope, PlaceHold, ReleaseHold},
@@ -91,6 +91,7 @@ pub(crate) fn of_clients() -> Vec<Command> {
             correction: CorrectionId(999),
             reason: "it was right".to_owned(),
         }),
+        Command::AdvanceClock(AdvanceClock { by_ms: 1000, reason: "a trial".to_owned() }),
     ]
 }
 
@@ -154,6 +155,7 @@ pub(crate) const fn number(command: &Command) -> u8 {
         Command::ProposeCorrection(_) => 33,
         Command::ApproveCorrection(_) => 34,
         Command::WithdrawCorrection(_) => 35,
+        Command::AdvanceClock(_) => 86,
     }
 }
 
@@ -163,5 +165,5 @@ fn there_is_a_sample_of_every_command() {
     numbers.sort_unstable();
     numbers.dedup();
     let gone = 19;
-    assert_eq!(numbers, (0..=35).filter(|number| *number != gone).collect::<Vec<_>>());
+    assert_eq!(numbers, (0..=35).filter(|number| *number != gone).chain([86]).collect::<Vec<_>>());
 }

@@ -7,14 +7,15 @@ use strongroom_custody::{
     Act,
     access::Stop,
     clock,
+    command::AdvanceClock,
     tables::{CLUSTER, COUNTERS},
 };
 use strongroom_engine::machine::CHECKPOINT;
 use strongroom_ledger::tree;
 use strongroom_metastore::MetastoreMetrics;
 use strongroom_proto::cluster::{
-    BadShard, DiskStatus, NodeStatus, ShowStatusRequest, ShowStatusResponse, VolumeStatus,
-    cluster_service_server::ClusterService,
+    AdvanceClockRequest, AdvanceClockResponse, BadShard, DiskStatus, NodeStatus, ShowStatusRequest, ShowStatusResponse,
+    VolumeStatus, cluster_service_server::ClusterService,
 };
 use strongroom_topology::{NodeRow, NodeState, RepairRow, VolumeRow, faults, read};
 use strongroom_types::{
@@ -24,7 +25,7 @@ use strongroom_types::{
 use tonic::{Request, Response, Status};
 
 use crate::{
-    edge::{Edge, Reading},
+    edge::{Edge, Reading, bound},
     node::Node,
 };
 
@@ -42,6 +43,19 @@ impl ClusterService for Cluster {
         let caller = self.edge.caller(&request).await?;
         let status = self.edge.look(&caller, Reading::of(Act::ClusterStatus), |look| self.status(&**look.rows)).await?;
         Ok(Response::new(status))
+    }
+
+    async fn advance_clock(
+        &self,
+        request: Request<AdvanceClockRequest>,
+    ) -> Result<Response<AdvanceClockResponse>, Status> {
+        let caller = self.edge.caller(&request).await?;
+        let mut asked = request.into_inner();
+        let idempotency = bound!("AdvanceClock", asked)?;
+        let command = AdvanceClock { by_ms: asked.advance_ms, reason: asked.reason };
+        let command = strongroom_custody::Command::AdvanceClock(command);
+        let record_seq = self.edge.record(&caller, command, idempotency).await?;
+        Ok(Response::new(AdvanceClockResponse { record_seq }))
     }
 }
 
@@ -61,6 +75,8 @@ impl Cluster {
             term: raft.term,
             clock_unix_ms: clock.t.0,
             wall_unix_ms: clock.wall.0,
+            outages_ms: clock.outages_ms,
+            trial_ms: clock.trial_ms,
             ledger_size: tree::size(rows)?,
             checkpoint_size: CHECKPOINT.read(rows, &())?.map_or(0, |row| row.size),
             items: counters.items,
