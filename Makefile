@@ -35,7 +35,7 @@ faults: build ## kills and power cuts under load, docs/fault-rounds.md: make fau
 	cargo build $(CARGO_FLAGS) --package strongroom-testkit --package strongroom-proto
 	"$(CARGO_TARGET_DIR)/release/fault-rounds" "$(CARGO_TARGET_DIR)/release/strongroom" --seed $(SEED) --rounds $(ROUNDS)
 
-crashes: build ## a voter ends at every write and sync, docs/fault-rounds.md: make crashes SEED=7 ARGS="--from 0 --count 100"
+crashes: build ## a voter or a station ends at every write and sync, docs/fault-rounds.md: make crashes SEED=7 ARGS="--from 0 --count 100"
 	cargo build $(CARGO_FLAGS) --package strongroom-testkit --package strongroom-proto
 	"$(CARGO_TARGET_DIR)/release/crash-points" "$(CARGO_TARGET_DIR)/release/strongroom" --seed $(SEED) $(ARGS)
 

@@ -232,7 +232,7 @@ impl State {
         let path = folder.join(STATE_FILE);
         let taken = |found: String| CopyOutError::FolderTaken { folder: folder.to_owned(), found };
         let (cluster, request) = (client.cluster().to_string(), request.to_string());
-        if let Some(bytes) = file::read_if_there(&path).map_err(CopyOutError::file("read", &path))? {
+        if let Some(bytes) = file::read_durable(&path).map_err(CopyOutError::file("read", &path))? {
             let malformed = |detail: String| {
                 CopyOutError::file("understand", &path)(io::Error::new(io::ErrorKind::InvalidData, detail))
             };

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -34,13 +34,19 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A file's bytes, or none where it is not there.
-pub(crate) fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
+/// A file's bytes, or none where it is not there. What is found is made last first: the process that put it there may
+/// have ended between its rename and its sync, and what is done on its word must not outlive it.
+pub(crate) fn read_durable(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    file.sync_all()?;
+    sync_folder(path)?;
+    Ok(Some(bytes))
 }
 
 /// `path` with something behind its name.

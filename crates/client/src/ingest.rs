@@ -321,7 +321,7 @@ impl Ingest<'_> {
         progress: &mut (impl FnMut(IngestProgress) + Send),
     ) -> Result<Option<IngestedItem>, IngestError> {
         let Some(receipt_path) = self.receipt_path.clone() else { return Ok(None) };
-        let there = file::read_if_there(&receipt_path).map_err(IngestError::file("read", &receipt_path))?;
+        let there = file::read_durable(&receipt_path).map_err(IngestError::file("read", &receipt_path))?;
         let Some(receipt) = there else { return Ok(None) };
         let in_the_way = |detail| IngestError::ReceiptInTheWay { receipt: receipt_path.clone(), detail };
         let facts = (self.verify)(&receipt).map_err(in_the_way)?;

@@ -29,7 +29,7 @@ use crate::{
     encoding::{self, AppliedRow, LogIdRow, StoredMembershipRow},
     raft::{LogId, StoredMembership},
     rocks::base_options,
-    store_error::{StoreError, Tried},
+    store_error::{StoreError, Tried, is_damage},
 };
 
 /// The table of wrapped item keys, which has a column family of its own.
@@ -93,7 +93,12 @@ impl Drop for LiveFolder {
 impl Live {
     /// Opens the database in `path`, or creates an empty one.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
-        let db = DB::open_cf_with_opts(&database_options(), path, column_families()).tried("open the state")?;
+        let db = match DB::open_cf_with_opts(&database_options(), path, column_families()) {
+            Err(source) if is_damage(&source) => {
+                return Err(StoreError::StateDamaged { path: path.to_owned(), source });
+            }
+            opened => opened.tried("open the state")?,
+        };
         let live = Self { db, folder: LiveFolder { path: path.to_owned(), replaced: AtomicBool::new(false) } };
         live.check_version()?;
         Ok(live)

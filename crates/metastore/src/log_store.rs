@@ -32,7 +32,7 @@ use crate::{
     guard::Guard,
     raft::{Entry, LogId, Payload, StorageError, TypeConfig, Vote},
     rocks::base_options,
-    store_error::{StoreError, Tried, blocking, reading_logs, writing_logs},
+    store_error::{StoreError, Tried, blocking, is_damage, reading_logs, writing_logs},
 };
 
 const META: &str = "meta";
@@ -76,12 +76,11 @@ impl LogStore {
     ) -> Result<Self, StoreError> {
         let db_folder = folder.join("db");
         durable::create_folder(&db_folder)?;
-        let db = DB::open_cf_with_opts(
-            &database_options(),
-            &db_folder,
-            [("default", Options::default()), (META, Options::default()), (LOG, log_options())],
-        )
-        .tried("open the log")?;
+        let columns = [("default", Options::default()), (META, Options::default()), (LOG, log_options())];
+        let db = match DB::open_cf_with_opts(&database_options(), &db_folder, columns) {
+            Err(source) if is_damage(&source) => return Err(StoreError::LogDamaged { path: db_folder, source }),
+            opened => opened.tried("open the log")?,
+        };
         let log = Log { db, guard, durable_snapshot, tail: Mutex::new(Tail { purged: None, last: None }) };
         log.claim(node)?;
         let purged = log.read_meta::<LogIdRow>(KEY_PURGED)?.map(LogId::from);

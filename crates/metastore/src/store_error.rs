@@ -21,6 +21,30 @@ pub enum StoreError {
         /// What RocksDB said.
         source: rocksdb::Error,
     },
+    /// The state's files are not what was written.
+    #[error(
+        "the state in {} is damaged: {source}; keep this folder elsewhere and start again without it: the state is made \
+         anew from the snapshot and the log",
+        path.display()
+    )]
+    StateDamaged {
+        /// The folder of the database.
+        path: PathBuf,
+        /// What RocksDB said.
+        source: rocksdb::Error,
+    },
+    /// The log's files are not what was written. Nothing can be made of what is left: a promise may be missing.
+    #[error(
+        "the log in {} is damaged: {source}; what this node has promised is not known any more: keep its metadata for \
+         inquiry and let it rejoin under a new id",
+        path.display()
+    )]
+    LogDamaged {
+        /// The folder of the database.
+        path: PathBuf,
+        /// What RocksDB said.
+        source: rocksdb::Error,
+    },
     /// A file failed.
     #[error(transparent)]
     File(#[from] FileError),
@@ -112,6 +136,11 @@ pub enum StoreError {
     /// A task died.
     #[error("a storage task died: {0}")]
     TaskDied(String),
+}
+
+/// Whether files are not what was written, rather than out of reach.
+pub(crate) fn is_damage(error: &rocksdb::Error) -> bool {
+    error.kind() == rocksdb::ErrorKind::Corruption
 }
 
 /// Says what was tried when RocksDB failed.

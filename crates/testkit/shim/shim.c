@@ -22,6 +22,7 @@
  */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -61,6 +62,7 @@ struct record {
 struct tracked {
     char *path;
     uint64_t inode;
+    dev_t device;
     int flags;
 };
 
@@ -394,6 +396,7 @@ static void track(int fd, const char *path, int flags) {
     if (!file || !(file->path = strdup(path)))
         die("memory");
     file->inode = found.st_ino;
+    file->device = found.st_dev;
     file->flags = flags;
     files[fd] = file;
 }
@@ -407,12 +410,12 @@ static void forget(int fd) {
     }
 }
 
-/* What the descriptor is now. The C library closes that of a folder which was opened for listing without asking us; the
-   number may be a socket's by now, and the folder's inode another file's. Called under the lock. */
+/* What the descriptor is now. One that was closed behind our back is forgotten: its number may be a socket's by now, and
+   its inode another file's. Called under the lock. */
 static struct tracked *current(int fd) {
     struct tracked *file = tracked(fd);
     struct stat found;
-    if (file && (fstat(fd, &found) != 0 || found.st_ino != file->inode)) {
+    if (file && (fstat(fd, &found) != 0 || found.st_ino != file->inode || found.st_dev != file->device)) {
         forget(fd);
         file = NULL;
     }
@@ -489,6 +492,20 @@ int close(int fd) {
     pthread_mutex_lock(&lock);
     forget(fd);
     int result = (int)syscall(SYS_close, fd);
+    leave();
+    return result;
+}
+
+/* The C library closes what a listing reads from without asking `close`. */
+int closedir(DIR *listing) {
+    int (*close_listing)(DIR *) = (int (*)(DIR *))dlsym(RTLD_NEXT, "closedir");
+    if (!close_listing)
+        die("find closedir");
+    if (!tracked(dirfd(listing)))
+        return close_listing(listing);
+    pthread_mutex_lock(&lock);
+    forget(dirfd(listing));
+    int result = close_listing(listing);
     leave();
     return result;
 }
@@ -602,9 +619,14 @@ int ftruncate64(int fd, off_t length) {
         return (int)syscall(SYS_ftruncate, fd, length);
     pthread_mutex_lock(&lock);
     int result = -1;
-    if (!refuses_call(files[fd]->path, 0, (uint64_t)length > size_of(fd))) {
+    struct tracked *file = current(fd);
+    if (!file) {
+        pthread_mutex_unlock(&lock);
+        return (int)syscall(SYS_ftruncate, fd, length);
+    }
+    if (!refuses_call(file->path, 0, (uint64_t)length > size_of(fd)) && (file = current(fd))) {
         uint64_t size = size_of(fd), to = (uint64_t)length, from = to < size ? to : size;
-        will_change(fd, files[fd], size, from, (to < size ? size : to) - from, to);
+        will_change(fd, file, size, from, (to < size ? size : to) - from, to);
         result = (int)syscall(SYS_ftruncate, fd, length);
     }
     leave();
@@ -621,14 +643,19 @@ int fallocate64(int fd, int mode, off_t offset, off_t length) {
     }
     pthread_mutex_lock(&lock);
     int result = -1;
-    if (!refuses_call(files[fd]->path, 0, !(mode & FALLOC_FL_PUNCH_HOLE))) {
+    struct tracked *file = current(fd);
+    if (!file) {
+        pthread_mutex_unlock(&lock);
+        return (int)syscall(SYS_fallocate, fd, mode, offset, length);
+    }
+    if (!refuses_call(file->path, 0, !(mode & FALLOC_FL_PUNCH_HOLE)) && (file = current(fd))) {
         uint64_t size = size_of(fd), end = (uint64_t)(offset + length);
         if (mode & FALLOC_FL_PUNCH_HOLE) {
             uint64_t until = end < size ? end : size;
             if ((uint64_t)offset < until)
-                will_change(fd, files[fd], size, (uint64_t)offset, until - (uint64_t)offset, size);
+                will_change(fd, file, size, (uint64_t)offset, until - (uint64_t)offset, size);
         } else if (!(mode & FALLOC_FL_KEEP_SIZE) && end > size) {
-            will_change(fd, files[fd], size, size, end - size, end);
+            will_change(fd, file, size, size, end - size, end);
         }
         result = (int)syscall(SYS_fallocate, fd, mode, offset, length);
     }

@@ -51,13 +51,32 @@ enum Victim {
 
 /// What becomes of the last changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+pub(crate) enum Fate {
     /// The change was made, and everything that was written is there: the process alone has ended.
     Persisted,
     /// The change was not made, and what was not synced is gone.
     Lost,
     /// The change was made, and the power went while it was: of each file's last write the end is missing.
     Torn,
+}
+
+impl Fate {
+    /// On which side of the change the process ends.
+    pub(crate) const fn moment(self) -> Moment {
+        match self {
+            Self::Lost => Moment::Before,
+            Self::Persisted | Self::Torn => Moment::After,
+        }
+    }
+
+    /// What the power takes along; none where it stays.
+    pub(crate) const fn loss(self) -> Option<Loss> {
+        match self {
+            Self::Persisted => None,
+            Self::Lost => Some(Loss::All),
+            Self::Torn => Some(Loss::Torn),
+        }
+    }
 }
 
 /// Where a process ends.
@@ -72,6 +91,46 @@ struct Point {
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} at {} {}, {:?}", self.victim, AREAS[self.area].0, self.number, self.fate)
+    }
+}
+
+/// Which of all points to play.
+#[derive(Clone, Debug)]
+pub struct Slice {
+    /// Puts them in order.
+    pub seed: u64,
+    /// From this position on ...
+    pub from: usize,
+    /// ... so many.
+    pub count: usize,
+    /// These points alone, by what is told of them, one after the other. Empty for all.
+    pub only: Vec<String>,
+    /// All of it so often.
+    pub times: usize,
+}
+
+impl Default for Slice {
+    fn default() -> Self {
+        Self { seed: 1, from: 0, count: usize::MAX, only: Vec::new(), times: 1 }
+    }
+}
+
+impl Slice {
+    /// The chosen ones of all points, with their positions in the order of the seed.
+    pub(crate) fn of<P: fmt::Display + Clone>(&self, points: Vec<P>) -> Vec<(usize, P)> {
+        let ordered: Vec<_> = shuffled(points, self.seed).into_iter().enumerate().collect();
+        let named = |told: &String| {
+            let found = ordered.iter().filter(|(_, point)| point.to_string().eq_ignore_ascii_case(told)).cloned();
+            let found: Vec<_> = found.collect();
+            assert!(!found.is_empty(), "there is no point {told:?}");
+            found
+        };
+        let chosen: Vec<_> = if self.only.is_empty() {
+            ordered.into_iter().skip(self.from).take(self.count).collect()
+        } else {
+            self.only.iter().flat_map(named).collect()
+        };
+        chosen.iter().cycle().take(chosen.len() * self.times).cloned().collect()
     }
 }
 
@@ -90,36 +149,26 @@ pub struct Summary {
     pub items: usize,
 }
 
-/// Plays the points from `from` on, `count` of them, in the order of the seed, telling each; stops at the first that
-/// fails.
+/// Plays points of `slice`, telling each; stops at the first that fails.
 ///
 /// # Errors
 /// The point that failed.
-pub fn play(
-    binary: &Path,
-    seed: u64,
-    from: usize,
-    count: usize,
-    mut tell: impl FnMut(usize, &str),
-) -> Result<Summary, Failed> {
+pub fn play(binary: &Path, slice: &Slice, mut tell: impl FnMut(usize, &str)) -> Result<Summary, Failed> {
     let mut scene = None;
     let mut summary = Summary::default();
-    let points = guarded(&mut scene, from, |scene| {
-        let stage = scene.insert(Scene::new(binary));
-        shuffled(stage.points(), seed)
-    })?;
+    let points = guarded(&mut scene, slice.from, |scene| scene.insert(Scene::new(binary)).points())?;
     summary.points = points.len();
     for point in &points {
         *summary.areas.entry(format!("{:?} at {}", point.victim, AREAS[point.area].0)).or_default() += 1;
     }
-    for (position, point) in points.iter().enumerate().skip(from).take(count) {
+    for (position, point) in guarded(&mut scene, slice.from, |_| slice.of(points))? {
         let start = Instant::now();
         let reached = guarded(&mut scene, position, |scene| {
             if scene.as_ref().is_none_or(|scene| scene.played == POINTS_OF_A_CLUSTER) {
                 *scene = None;
             }
             let scene = scene.get_or_insert_with(|| Scene::new(binary));
-            let reached = scene.play(*point, &mut Random::new(seed ^ u64::try_from(position).expect("small")));
+            let reached = scene.play(point, &mut Random::new(slice.seed ^ position as u64));
             summary.items += scene.newly;
             reached
         })
@@ -138,13 +187,13 @@ fn guarded<T>(
     act: impl FnOnce(&mut Option<Scene>) -> T,
 ) -> Result<T, Failed> {
     catch_unwind(AssertUnwindSafe(|| act(scene))).map_err(|panic| Failed {
-        round: u64::try_from(position).expect("small"),
+        round: position as u64,
         why: said(&*panic),
         folder: scene.as_mut().map(|scene| scene.stage.cluster.keep()),
     })
 }
 
-fn shuffled(mut points: Vec<Point>, seed: u64) -> Vec<Point> {
+fn shuffled<P>(mut points: Vec<P>, seed: u64) -> Vec<P> {
     let mut random = Random::new(seed);
     for end in (1..points.len()).rev() {
         points.swap(end, random.position(end + 1));
@@ -220,8 +269,7 @@ impl Scene {
         let (leader, follower) = self.roles();
         let victim = if point.victim == Victim::Leader { leader } else { follower };
         let path = format!("/{victim}{}", AREAS[point.area].1);
-        let moment = if point.fate == Fate::Lost { Moment::Before } else { Moment::After };
-        let rule = [Rule::Kill { number: point.number, moment, path: &path }];
+        let rule = [Rule::Kill { number: point.number, moment: point.fate.moment(), path: &path }];
         self.newly = 0;
         let mut files = Vec::new();
         if point.victim == Victim::Starting {
@@ -240,12 +288,8 @@ impl Scene {
         }
         let reached = !self.stage.runs(&victim);
         self.stage.shim.set_rules(&[]);
-        if reached {
-            match point.fate {
-                Fate::Persisted => {}
-                Fate::Lost => self.cut(&victim, Loss::All, random),
-                Fate::Torn => self.cut(&victim, Loss::Torn, random),
-            }
+        if reached && let Some(loss) = point.fate.loss() {
+            self.stage.shim.cut(&victim, loss, random);
         }
         self.stage.cluster.bring_up();
         if files.is_empty() {
@@ -254,10 +298,6 @@ impl Scene {
         self.stage.check(&files, random);
         self.played += 1;
         reached
-    }
-
-    fn cut(&self, victim: &str, loss: Loss, random: &mut Random) {
-        self.stage.shim.cut(victim, loss, random);
     }
 
     /// A small original in one call, one of two chunks, and labels. All of it succeeds: at most one voter is away.

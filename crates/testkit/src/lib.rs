@@ -8,6 +8,7 @@ pub mod network;
 pub mod powercut;
 pub mod rounds;
 pub mod shim;
+pub mod stations;
 
 mod data;
 mod history;

@@ -4,7 +4,9 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -15,6 +17,8 @@ const SCENE: &str = "SCENE";
 const PLACE: &str = "PLACE";
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
+/// One of so many new files has the inode of a folder that was removed, where inodes are used again at all.
+const NEW_FILES: usize = 64;
 
 struct Stage {
     folder: tempfile::TempDir,
@@ -66,6 +70,10 @@ fn keep(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     file.write_all(content)?;
     file.sync_all()?;
     sync(folder)
+}
+
+fn if_absent(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
 fn old() -> Vec<u8> {
@@ -129,6 +137,25 @@ fn play(scene: &str, at: &Path) -> io::Result<()> {
             keep(&at.join("d"), "b", &new())?;
             sync(at)?;
             fs::remove_dir_all(at.join("d"))
+        }
+        "a socket has the number of a folder that was listed" => {
+            let (folder, file) = (at.join("d"), at.join("a"));
+            fs::create_dir(&folder)?;
+            keep(&folder, "b", &new())?;
+            let inode = fs::metadata(&folder)?.ino();
+            fs::remove_dir_all(&folder)?;
+            let (socket, _other) = UnixStream::pair()?;
+            // Most file systems give the folder's inode to the next file.
+            for _ in 0..NEW_FILES {
+                fs::remove_file(&file).or_else(if_absent)?;
+                keep(at, "a", &old())?;
+                if fs::metadata(&file)?.ino() == inode {
+                    break;
+                }
+            }
+            // As RocksDB does before it closes a table.
+            open("a")?.set_len(old().len() as u64)?;
+            File::from(OwnedFd::from(socket)).write_all(b"sent")
         }
         "sync what another process wrote" => sync(&at.join("a")),
         other => Err(io::Error::other(format!("no scene {other}"))),
@@ -194,6 +221,18 @@ fn a_removed_folder_comes_back_with_what_was_in_it() {
     stage.play("a folder that is removed");
     stage.cut(Loss::All, 1);
     assert!(stage.read("d/b") == Some(new()));
+}
+
+#[test]
+fn what_is_sent_is_no_change_of_a_file_that_has_the_inode_of_a_folder_which_had_the_sockets_number() {
+    let stage = Stage::new();
+    stage.shim.set_rules(&[Rule::Trace]);
+    stage.play("a socket has the number of a folder that was listed");
+    let trace = stage.shim.take_trace("n1");
+    // It was made, synced and removed, and nothing else.
+    assert_eq!(trace.iter().filter(|path| path.ends_with("n1/d")).count(), 3, "{trace:?}");
+    stage.cut(Loss::All, 1);
+    assert!(stage.read("a") == Some(old()));
 }
 
 #[test]

@@ -6,7 +6,11 @@ docs/clients/python.md says how to make the generated code that is imported here
 What any client must do, and this one does:
 - keep the idempotency key of a call until the call is answered, and repeat the call with the same key at another node;
 - send an upload from where the node says, and never assume more than the committed bytes;
-- believe a receipt or a copy only after comparing digests with bytes of its own.
+- believe a receipt or a copy only after comparing digests with bytes of its own;
+- sync a receipt or a copy, and the folder that it is in, before saying that it is there.
+
+What this one leaves out: it keeps the keys in memory, so an upload does not survive the client. `strongroom ingest` writes
+them to a file, durably, before its first call.
 """
 
 import argparse
@@ -115,6 +119,16 @@ def upload(channel, item_id, path, cut_after, sent):
     raise RuntimeError("the stream ended before everything was received")
 
 
+def put_in_place(draft, path):
+    """Gives a synced file its name, for good: without the folder's sync a power cut may take the name back."""
+    draft.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 def do_ingest(cluster, arguments):
     path = arguments.file
     digest = sha256_of(path)
@@ -158,7 +172,13 @@ def do_ingest(cluster, arguments):
             raise RuntimeError("the item is sealed; its receipt is still pending: ask for it again later")
         time.sleep(0.1)
         receipt = cluster.call(lambda channel: ingest_grpc.IngestServiceStub(channel).FetchReceipt(asking)).receipt
-    pathlib.Path(f"{path}.receipt").write_bytes(receipt)
+    kept = pathlib.Path(f"{path}.receipt")
+    draft = kept.with_name(kept.name + ".new")
+    with open(draft, "wb") as file:
+        file.write(receipt)
+        file.flush()
+        os.fsync(file.fileno())
+    put_in_place(draft, kept)
     return {
         "item": opened.item_id.hex(),
         "sha256": digest.hex(),
@@ -203,11 +223,12 @@ def receive(cluster, session, item, folder):
             cluster.call(read_on)
             if written == before:
                 raise RuntimeError("the copy is shorter than the original")
+        file.flush()
         os.fsync(file.fileno())
     if digest.digest() != item.sha256:
         draft.unlink()
         raise RuntimeError("the copy is not the original")
-    draft.rename(path)
+    put_in_place(draft, path)
     return str(path)
 
 

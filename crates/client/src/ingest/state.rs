@@ -31,7 +31,7 @@ impl UploadState {
     /// The state of this very upload: as it stands, or new and durable.
     pub(super) fn begin(path: &Path, cluster: ClusterId, look: Look, original: &Original) -> Result<Self, IngestError> {
         let original = fingerprint(original);
-        let there = file::read_if_there(path).map_err(IngestError::file("read", path))?;
+        let there = file::read_durable(path).map_err(IngestError::file("read", path))?;
         // One that does not parse is of no use to anybody: what it knew is a key that costs sending again.
         let stored = there.and_then(|bytes| serde_json::from_slice::<Stored>(&bytes).ok());
         let same = stored.filter(|stored| {

@@ -158,12 +158,61 @@ async fn a_damaged_log_is_refused_and_a_torn_end_is_not() {
     damaged[good.len() / 2] ^= 1;
     std::fs::write(&wal, damaged).unwrap();
     let refused = cluster.start(N1).await.unwrap_err();
-    assert!(matches!(refused, OpenError::Store(StoreError::Database { .. })), "{refused}");
+    assert!(matches!(refused, OpenError::Store(StoreError::LogDamaged { .. })), "{refused}");
+    assert!(refused.to_string().contains("rejoin under a new id"), "{refused}");
     std::fs::write(&wal, [good.as_slice(), &[0x5a; 5]].concat()).unwrap();
     cluster.start(N1).await.unwrap();
     cluster.leader().await;
     assert_eq!(row(cluster.store(N1), "k19").as_deref(), Some("19"));
     cluster.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_state_says_what_to_do_and_is_made_anew_without_its_folder() {
+    let mut cluster = Cluster::of(1, |_| {}).await;
+    propose_numbered(&cluster, 0..20).await;
+    // What was replayed at a start is in tables.
+    cluster.kill(N1).await;
+    cluster.start(N1).await.unwrap();
+    cluster.leader().await;
+    let expected = all_rows(cluster.store(N1));
+    cluster.kill(N1).await;
+    let live = cluster.folder(N1).join("state/live-00000001");
+    for name in ["manifest", "zeros", "absent"] {
+        let kept = cluster.folder(NodeId(99)).join(name);
+        copy_folder(&cluster.folder(N1), &kept);
+        damage(&live, name);
+        let refused = cluster.start(N1).await.unwrap_err();
+        assert!(matches!(refused, OpenError::Store(StoreError::StateDamaged { .. })), "{name}: {refused}");
+        assert!(refused.to_string().contains("start again without it"), "{name}: {refused}");
+        std::fs::remove_dir_all(cluster.folder(N1)).unwrap();
+        std::fs::rename(&kept, cluster.folder(N1)).unwrap();
+    }
+    damage(&live, "zeros");
+    cluster.start(N1).await.unwrap_err();
+    std::fs::rename(&live, cluster.folder(N1).join("damaged")).unwrap();
+    cluster.start(N1).await.unwrap();
+    cluster.leader().await;
+    assert_eq!(all_rows(cluster.store(N1)), expected);
+    cluster.agree().await;
+    cluster.end().await;
+}
+
+/// Leaves every table of a database without its bytes or without itself, or its manifest with other bytes.
+fn damage(live: &Path, how: &str) {
+    let files = std::fs::read_dir(live).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let named = |path: &Path, text: &str| path.file_name().unwrap().to_string_lossy().contains(text);
+    let found = files.iter().filter(|path| named(path, if how == "manifest" { "MANIFEST-" } else { ".sst" }));
+    let found = found.collect::<Vec<_>>();
+    assert!(!found.is_empty(), "{files:?}");
+    for path in found {
+        let bytes = std::fs::read(path).unwrap();
+        match how {
+            "manifest" => std::fs::write(path, bytes.iter().map(|byte| !byte).collect::<Vec<_>>()).unwrap(),
+            "zeros" => std::fs::write(path, vec![0; bytes.len()]).unwrap(),
+            _ => std::fs::remove_file(path).unwrap(),
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,19 +1,27 @@
-//! Plays crash points: `crash-points BINARY --seed S [--from POINT] [--count N]`; all of them without a count.
-//! docs/fault-rounds.md says what a point is. Exits 1 at the first that fails and names the folder that it kept.
+//! Plays crash points: `crash-points BINARY --seed S [--of voters|stations] [--from POINT] [--count N]`, all of them without
+//! a count; or `--only TOLD`, as it is told, once for each, and `--times N`. docs/fault-rounds.md says what a point is.
+//! Exits 1 at the first that fails and names the folder that it kept.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its terminal")]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use strongroom_testkit::crashes;
+use strongroom_testkit::{crashes, stations};
 
-const USAGE: &str = "usage: crash-points BINARY --seed SEED [--from POINT] [--count COUNT]";
+const USAGE: &str = "usage: crash-points BINARY --seed SEED [--of voters|stations] [--from POINT] [--count COUNT] \
+                     [--only POINT]... [--times COUNT]";
+
+/// Whose process ends.
+#[derive(Clone, Copy)]
+enum Whose {
+    Voters,
+    Stations,
+}
 
 struct Wanted {
     binary: PathBuf,
-    seed: u64,
-    from: usize,
-    count: usize,
+    whose: Whose,
+    slice: crashes::Slice,
 }
 
 fn main() -> ExitCode {
@@ -22,10 +30,12 @@ fn main() -> ExitCode {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
-    let seed = wanted.seed;
-    let told = crashes::play(&wanted.binary, seed, wanted.from, wanted.count, |position, report| {
-        println!("seed {seed} point {position}: {report}");
-    });
+    let seed = wanted.slice.seed;
+    let tell = |position: usize, report: &str| println!("seed {seed} point {position}: {report}");
+    let told = match wanted.whose {
+        Whose::Voters => crashes::play(&wanted.binary, &wanted.slice, tell),
+        Whose::Stations => stations::play(&wanted.binary, &wanted.slice, tell),
+    };
     match told {
         Ok(summary) => {
             println!("{:?}", summary.areas);
@@ -47,13 +57,19 @@ fn main() -> ExitCode {
 
 fn parse(words: &[String]) -> Option<Wanted> {
     let (binary, options) = words.split_first()?;
-    let mut wanted = Wanted { binary: std::path::absolute(binary).ok()?, seed: 1, from: 0, count: usize::MAX };
+    let binary = std::path::absolute(binary).ok()?;
+    let mut wanted = Wanted { binary, whose: Whose::Voters, slice: crashes::Slice::default() };
+    let slice = &mut wanted.slice;
     for pair in options.chunks(2) {
         let [name, value] = pair else { return None };
         match name.as_str() {
-            "--seed" => wanted.seed = value.parse().ok()?,
-            "--from" => wanted.from = value.parse().ok()?,
-            "--count" => wanted.count = value.parse().ok()?,
+            "--seed" => slice.seed = value.parse().ok()?,
+            "--of" if value == "voters" => wanted.whose = Whose::Voters,
+            "--of" if value == "stations" => wanted.whose = Whose::Stations,
+            "--from" => slice.from = value.parse().ok()?,
+            "--count" => slice.count = value.parse().ok()?,
+            "--only" => slice.only.push(value.clone()),
+            "--times" => slice.times = value.parse().ok()?,
             _ => return None,
         }
     }
