@@ -8,7 +8,7 @@ use strongroom_types::{DistrictName, NodeId, Reason, Refusal};
 
 use crate::{
     catalog::{Catalog, broken},
-    health::Health,
+    health::{Avoided, Health},
     machine::Answer,
 };
 
@@ -23,6 +23,14 @@ pub struct OpenVolume {
     pub promise: Promise,
 }
 
+impl OpenVolume {
+    /// Whether a chunk with these durable shards, in slot order, keeps the promise.
+    #[must_use]
+    pub fn counts(&self, durable: &[bool]) -> bool {
+        topology::meets(self.promise, self.row.scheme, &self.places, durable)
+    }
+}
+
 /// The open volumes of the class that new originals go to.
 pub struct Volumes {
     catalog: Arc<dyn Catalog>,
@@ -33,8 +41,8 @@ pub struct Volumes {
 
 #[derive(Default)]
 struct Known {
-    /// The nodes that were avoided when these were asked for.
-    avoided: Vec<NodeId>,
+    /// The nodes that were to be avoided when these were asked for.
+    avoided: Avoided,
     volumes: Vec<Arc<OpenVolume>>,
 }
 
@@ -43,7 +51,8 @@ impl Volumes {
         Self { catalog, health, node, known: RwLock::default() }
     }
 
-    /// A volume for a new chunk, all of whose nodes seem to be up. `spread` chooses among several.
+    /// A volume for a new chunk, all of whose nodes seem to be up, and none of them slow unless there is no way
+    /// without. `spread` chooses among several.
     ///
     /// # Errors
     /// `PROMISE_UNMET`, saying what is missing, where no reachable set of nodes keeps the class's promise.
@@ -54,7 +63,7 @@ impl Volumes {
         {
             return Ok(volume);
         }
-        self.ask(avoided.clone()).await?;
+        self.ask(&avoided).await?;
         self.known_volume(&avoided, spread).ok_or_else(|| {
             Refusal::new(Reason::PromiseUnmet, "C4", "no open volume could be found", "try again in a moment")
         })
@@ -65,9 +74,9 @@ impl Volumes {
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known::default();
     }
 
-    fn known_volume(&self, avoided: &[NodeId], spread: u64) -> Option<Arc<OpenVolume>> {
+    fn known_volume(&self, avoided: &Avoided, spread: u64) -> Option<Arc<OpenVolume>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        if known.avoided != avoided || known.volumes.is_empty() {
+        if known.avoided != *avoided || known.volumes.is_empty() {
             return None;
         }
         let count = u64::try_from(known.volumes.len()).ok()?;
@@ -83,9 +92,23 @@ impl Volumes {
         Ok(row.is_some_and(|row| row.is_open() && row.placement_epoch == volume.row.placement_epoch))
     }
 
-    async fn ask(&self, avoided: Vec<NodeId>) -> Result<(), Refusal> {
+    /// Learns the open volumes without the avoided nodes. Where the promise cannot be kept without the slow ones, a late
+    /// chunk is better than none.
+    async fn ask(&self, avoided: &Avoided) -> Result<(), Refusal> {
+        let volumes = match self.ensure(avoided.all()).await {
+            Err(refusal) if refusal.reason == Reason::PromiseUnmet && !avoided.slow.is_empty() => {
+                self.ensure(avoided.unable.iter().copied().collect()).await?
+            }
+            answer => answer?,
+        };
+        let known = Known { avoided: avoided.clone(), volumes };
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+        Ok(())
+    }
+
+    async fn ensure(&self, avoid: Vec<NodeId>) -> Result<Vec<Arc<OpenVolume>>, Refusal> {
         let class = self.class().await?;
-        let command = topology::Command::EnsureVolume { class: class.clone(), avoid: avoided.clone() };
+        let command = topology::Command::EnsureVolume { class: class.clone(), avoid };
         let answer = self.catalog.submit(Actor::Node(self.node), command.into(), None).await?;
         let rows = self.catalog.read().await?;
         let promise = read::class(&*rows, &class)
@@ -101,9 +124,7 @@ impl Volumes {
             let places = read::slot_places(&*rows, &row).map_err(|error| broken(&error))?;
             Ok(Arc::new(OpenVolume { row, places, promise }))
         };
-        let volumes = volumes.into_iter().map(open).collect::<Result<_, Refusal>>()?;
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known { avoided, volumes };
-        Ok(())
+        volumes.into_iter().map(open).collect()
     }
 
     async fn class(&self) -> Result<ClassName, Refusal> {

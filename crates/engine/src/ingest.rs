@@ -17,7 +17,7 @@ use strongroom_codec::{
 use strongroom_custody::{
     self as custody, Actor,
     command::{CommitProgress, OpenUpload, ResumeUpload, Seal, SealOriginal},
-    tables::{AbsentShard, ChunkEntry, Description, ITEMS, ManifestRun, ManifestStep, UploadEnd},
+    tables::{ChunkEntry, Description, ITEMS, ManifestRun, ManifestStep, UploadEnd},
     upload,
 };
 use strongroom_types::{
@@ -227,7 +227,7 @@ impl Engine {
         let placed = self.place(id.chunk(ChunkIndex(0)), &done.sealed).await?;
         let value = done.value.settle(true);
         let entry = ChunkEntry { name: done.sealed.name, value };
-        let run = run_of(id.epoch, ChunkIndex(0), entry, placed);
+        let run = run_of(id.epoch, ChunkIndex(0), entry, &placed);
         let blake3 = tree::item_digest(&[value], size_bytes).map_err(|error| broken(&error))?;
         Ok((ManifestStep { runs: vec![run] }, UploadEnd { size_bytes, blake3, sha256 }))
     }
@@ -494,23 +494,22 @@ fn runs_of(epoch: UploadEpoch, first: ChunkIndex, chunks: &[StagedChunk]) -> Vec
         match runs.last_mut() {
             Some(run) if run.volume == placed.volume && run.placement_epoch == placed.placement_epoch => {
                 run.chunks.push(chunk.entry);
-                run.absent.extend(placed.absent);
+                run.absent.extend(placed.shards.absent(index));
             }
-            Some(_) | None => runs.push(run_of(epoch, index, chunk.entry, placed)),
+            Some(_) | None => runs.push(run_of(epoch, index, chunk.entry, &placed)),
         }
     }
     runs
 }
 
-fn run_of(epoch: UploadEpoch, first: ChunkIndex, entry: ChunkEntry, placed: Placed) -> ManifestRun {
-    let absent: Vec<AbsentShard> = placed.absent;
+fn run_of(epoch: UploadEpoch, first: ChunkIndex, entry: ChunkEntry, placed: &Placed) -> ManifestRun {
     ManifestRun {
         first,
         epoch,
         volume: placed.volume,
         placement_epoch: placed.placement_epoch,
         chunks: vec![entry],
-        absent,
+        absent: placed.shards.absent(first),
     }
 }
 

@@ -15,6 +15,7 @@ pub mod ingest;
 pub mod machine;
 pub mod memory;
 pub mod place;
+mod puts;
 pub mod read;
 pub mod receipt;
 pub mod shards;

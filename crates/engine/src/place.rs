@@ -1,25 +1,14 @@
 //! Puts a sealed chunk where it counts: durable shards that survive what the class promises and, separately, any
-//! one node. A peer that is slow or dead does not stall the camera: the chunk goes to a narrower volume, for good.
+//! one node. A peer that is slow or dead does not stall the camera: the chunk goes to a narrower volume, for good. How
+//! long the shards of one volume are waited for is in `puts`.
 
 use std::{sync::Arc, time::Duration};
 
-use futures::{StreamExt, stream::FuturesUnordered};
 use strongroom_codec::seal::SealedChunk;
-use strongroom_custody::tables::AbsentShard;
-use strongroom_shardstore::{PutError, PutShard, ShardAddress};
-use strongroom_topology::{self as topology, Slot};
-use strongroom_types::{
-    ChunkIndex, ItemId, NodeId, PlacementEpoch, Reason, Refusal, ShardIndex, UploadEpoch, VolumeId,
-};
-use tracing::warn;
+use strongroom_types::{ChunkIndex, ItemId, PlacementEpoch, Reason, Refusal, UploadEpoch, VolumeId};
 
-use crate::{
-    cache::OpenVolume,
-    system::{Engine, off_the_runtime},
-};
+use crate::{cache::OpenVolume, puts::DurableShards, system::Engine};
 
-/// A put that takes longer than this counts as failed; the shard may become durable all the same.
-const PUT_DEADLINE: Duration = Duration::from_secs(4);
 /// Volumes that are tried for one chunk before the upload is told to come back.
 const ATTEMPTS_MAX: u64 = 8;
 /// Pause between two attempts that found no volume: a peer may be restarting.
@@ -38,7 +27,7 @@ pub(crate) struct ChunkId {
 pub(crate) struct Placed {
     pub(crate) volume: VolumeId,
     pub(crate) placement_epoch: PlacementEpoch,
-    pub(crate) absent: Vec<AbsentShard>,
+    pub(crate) shards: DurableShards,
 }
 
 impl Engine {
@@ -68,14 +57,10 @@ impl Engine {
         sealed: &SealedChunk,
         volume: &Arc<OpenVolume>,
     ) -> Result<Placed, Refusal> {
-        let durable = self.put_shards(chunk, sealed, volume).await;
-        if topology::meets(volume.promise, volume.row.scheme, &volume.places, &durable) {
-            let absent = durable.iter().zip(0_u8..).filter(|(durable, _)| !**durable);
-            return Ok(Placed {
-                volume: volume.row.id,
-                placement_epoch: volume.row.placement_epoch,
-                absent: absent.map(|(_, slot)| AbsentShard { chunk: chunk.index, slot: ShardIndex(slot) }).collect(),
-            });
+        let shards = self.put_shards(chunk, sealed, volume).await;
+        let durable = shards.flags();
+        if volume.counts(&durable) {
+            return Ok(Placed { volume: volume.row.id, placement_epoch: volume.row.placement_epoch, shards });
         }
         // The shards that did become durable are debris of this volume: the manifest will name another, and a
         // committed permit erases them after the upload is sealed or expired.
@@ -85,94 +70,12 @@ impl Engine {
             Reason::PromiseUnmet,
             "C4",
             format!(
-                "{count} of {} shards of a chunk became durable in volume {}, which does not keep the promise {}",
+                "{count} of {} shards of a chunk became durable in time in volume {}, which does not keep the promise {}",
                 durable.len(),
                 volume.row.id,
                 volume.promise
             ),
             "try again: a volume that avoids the nodes which did not answer is opened where there is one",
         ))
-    }
-
-    /// Puts all shards at once and says which became durable.
-    async fn put_shards(&self, chunk: ChunkId, sealed: &SealedChunk, volume: &OpenVolume) -> Vec<bool> {
-        let scheme = volume.row.scheme;
-        let of_chunk = sealed.clone();
-        let shards = off_the_runtime(sealed.bytes.len(), move || of_chunk.shards(scheme)).await;
-        let mut puts: FuturesUnordered<_> = shards
-            .into_iter()
-            .zip(volume.row.slots.iter())
-            .zip(0_u8..)
-            .map(|((payload, slot), index)| {
-                let address = ShardAddress {
-                    item: chunk.item,
-                    index: chunk.index,
-                    upload_epoch: chunk.epoch,
-                    volume: volume.row.id,
-                    placement_epoch: volume.row.placement_epoch,
-                    slot: ShardIndex(index),
-                };
-                let put = PutShard {
-                    disk: slot.disk,
-                    address,
-                    chunk: sealed.name,
-                    tag: *sealed.tag.as_bytes(),
-                    sealed_bytes: sealed.bytes.len() as u64,
-                    payload,
-                    payload_crc32c: None,
-                };
-                async move { (usize::from(index), self.put(*slot, put).await) }
-            })
-            .collect();
-        let mut durable = vec![false; scheme.total()];
-        while let Some((index, done)) = puts.next().await {
-            durable[index] = done;
-        }
-        durable
-    }
-
-    async fn put(&self, slot: Slot, shard: PutShard) -> bool {
-        let Some(store) = self.shards.of(slot.node) else {
-            self.avoid(slot.node, "no address is known");
-            return false;
-        };
-        match tokio::time::timeout(PUT_DEADLINE, store.put(shard)).await {
-            Ok(Ok(())) => {
-                self.health.answered(slot.node);
-                true
-            }
-            Ok(Err(error)) => {
-                self.put_failed(slot, &error);
-                false
-            }
-            Err(_) => {
-                self.avoid(slot.node, "no answer in time");
-                false
-            }
-        }
-    }
-
-    /// A full or failed disk and an unreachable node are avoided for a while; a refused shard says nothing of its node.
-    fn put_failed(&self, slot: Slot, error: &PutError) {
-        match error {
-            PutError::DiskFull { .. }
-            | PutError::DiskFailed { .. }
-            | PutError::Unavailable { .. }
-            | PutError::UnknownDisk { .. } => {
-                self.avoid(slot.node, &error.to_string());
-            }
-            PutError::PayloadSize { .. }
-            | PutError::ChecksumMismatch { .. }
-            | PutError::Conflict { .. }
-            | PutError::Erased { .. } => warn!(node_id = %slot.node, %error, "shard was refused"),
-        }
-    }
-
-    fn avoid(&self, node: NodeId, why: &str) {
-        let now = self.system.clock.boottime_ms();
-        if self.health.is_up(node, now) {
-            warn!(node_id = %node, error = why, "node is avoided for new chunks");
-        }
-        self.health.failed(node, now);
     }
 }

@@ -26,6 +26,7 @@ use strongroom_topology::{FaultKind, VolumeRow, read};
 use strongroom_types::{
     ChunkIndex, ItemId, KeyHash, Reason, RecordSeq, Refusal, SessionId, ShardIndex, VolumeId, limits,
 };
+use tokio::task::JoinSet;
 use tracing::warn;
 
 use crate::{
@@ -174,11 +175,17 @@ impl Engine {
         let engine = self.clone();
         let pieces = stream::iter(indices).map(move |index| {
             let (engine, ticket) = (engine.clone(), Arc::clone(&ticket));
-            async move {
-                let permit = engine.chunk_permit().await;
+            // A task of its own, ended with the stream: a reader who stands still asks for nothing, and what is under
+            // way would keep its permit and run into its deadlines, for which other nodes would be blamed.
+            let mut reading = JoinSet::new();
+            reading.spawn(async move {
+                let _permit = engine.chunk_permit().await;
                 engine.recheck(&ticket).await?;
-                let bytes = engine.read_chunk(&ticket, ChunkIndex(index)).await?;
-                drop(permit);
+                engine.read_chunk(&ticket, ChunkIndex(index)).await
+            });
+            async move {
+                let read = reading.join_next().await.expect("a task was spawned");
+                let bytes = read.map_err(|error| broken(&error))??;
                 let start = index * chunk;
                 let from = usize::try_from(offset_bytes.saturating_sub(start)).unwrap_or(bytes.len());
                 let to = usize::try_from(end - start).map_or(bytes.len(), |to| to.min(bytes.len()));
@@ -273,14 +280,15 @@ impl Engine {
     }
 
     /// This node's own slot first, even a parity slot: calculating a shard costs a tenth of what fetching one does. Then
-    /// data slots, since they need no decoding; those that do not answer last.
+    /// data slots, since they need no decoding; those that do not answer or take long last.
     fn by_preference(&self, sought: &Sought) -> Vec<ShardIndex> {
         let now = self.system.clock.boottime_ms();
         let data = sought.volume.scheme.data();
         let mut slots: Vec<_> = (0_u8..).zip(&sought.volume.slots).collect();
         slots.sort_by_key(|(index, slot)| {
             let absent = sought.run.absent.iter().any(|absent| absent.chunk == sought.index && absent.slot.0 == *index);
-            (absent, !self.health.is_up(slot.node, now), slot.node != self.node, usize::from(*index) >= data, *index)
+            let doubted = !self.health.is_up(slot.node, now) || self.health.is_slow(slot.node, now);
+            (absent, doubted, slot.node != self.node, usize::from(*index) >= data, *index)
         });
         slots.into_iter().map(|(index, _)| ShardIndex(index)).collect()
     }
@@ -313,7 +321,9 @@ impl Engine {
         match error.reason() {
             Reason::Corrupt => self.report(sought, slot, FaultKind::Corrupt),
             Reason::NotFound => self.report(sought, slot, FaultKind::Missing),
-            _ => self.health.failed(node, self.system.clock.boottime_ms()),
+            _ => {
+                self.health.failed(node, self.system.clock.boottime_ms());
+            }
         }
     }
 

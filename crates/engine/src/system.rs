@@ -53,6 +53,8 @@ pub struct Engine {
     pub(crate) volumes: Arc<Volumes>,
     /// One permit for each chunk that this node holds in memory, whatever for.
     pub(crate) chunks: Arc<Semaphore>,
+    /// One permit for each chunk that counts and is held for shards that come late.
+    pub(crate) late_chunks: Arc<Semaphore>,
 }
 
 impl Engine {
@@ -74,6 +76,7 @@ impl Engine {
             health,
             faults: Arc::new(Faults::default()),
             chunks: Arc::new(Semaphore::new(limits::GATEWAY_CHUNKS_IN_FLIGHT)),
+            late_chunks: Arc::new(Semaphore::new(limits::GATEWAY_LATE_CHUNKS)),
         }
     }
 

@@ -21,6 +21,7 @@ use tonic::{Request, Status};
 use crate::{
     metrics,
     refusals::{AtEdge, Refusals},
+    streams::Streams,
 };
 
 /// The parts that handlers share. Cheap to clone.
@@ -29,6 +30,7 @@ pub(crate) struct Edge {
     engine: Engine,
     system: System,
     refusals: Arc<Refusals>,
+    streams: Arc<Streams>,
 }
 
 /// Who calls: a key that the handshake proved. Who that is and what they may do are rows.
@@ -68,8 +70,8 @@ impl Reading {
 }
 
 impl Edge {
-    pub(crate) const fn new(engine: Engine, system: System, refusals: Arc<Refusals>) -> Self {
-        Self { engine, system, refusals }
+    pub(crate) fn new(engine: Engine, system: System, refusals: Arc<Refusals>) -> Self {
+        Self { engine, system, refusals, streams: Arc::default() }
     }
 
     pub(crate) const fn engine(&self) -> &Engine {
@@ -82,6 +84,10 @@ impl Edge {
 
     pub(crate) const fn refusals(&self) -> &Arc<Refusals> {
         &self.refusals
+    }
+
+    pub(crate) const fn streams(&self) -> &Arc<Streams> {
+        &self.streams
     }
 
     fn catalog(&self) -> &Arc<dyn Catalog> {

@@ -21,6 +21,7 @@ mod handlers;
 mod peer;
 
 mod edge;
+mod streams;
 mod unknown;
 
 mod jobs;

@@ -18,13 +18,20 @@
 //! e  4 ‖ as in s                                                          phase u8
 //! ```
 //!
+//! After a write that found no space RocksDB takes no other, even when there is space again. So it is then opened anew,
+//! before the next write; what it holds must be what it held. Meanwhile it is read.
+//!
 //! `o` rows are copies that no read uses: a torn record, or a bad one that a repair replaced. Erase punches them too.
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs, io,
-    path::Path,
-    sync::{Mutex, PoisonError},
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rocksdb::{BlockBasedOptions, Cache, DB, DBCompressionType, Direction, IteratorMode, Options, WriteBatch};
@@ -45,6 +52,11 @@ const ERASED: u8 = b'e';
 const PENDING: u8 = 0;
 const DONE: u8 = 1;
 const FORMAT_VERSION: u32 = 1;
+/// How RocksDB says it: its interface hands out the text and no number.
+const NO_SPACE: &str = "No space left on device";
+/// Whether there is space again is tried with this much, in a file that is removed.
+const PROBE_BYTES: usize = 1 << 20;
+const PROBE_FILE: &str = "space.tmp";
 
 /// Key and value as RocksDB gives them.
 pub(crate) type Row = (Box<[u8]>, Box<[u8]>);
@@ -54,6 +66,9 @@ pub(crate) type Row = (Box<[u8]>, Box<[u8]>);
 pub(crate) enum IndexError {
     #[error("could not {what} the index: {why}")]
     Store { what: &'static str, why: String },
+    /// Nothing was written. It may be tried again when there is space.
+    #[error("could not write the index for want of space: {why}")]
+    NoSpace { why: String },
     #[error("an index row of kind {kind:?} does not decode")]
     Row { kind: char },
 }
@@ -127,7 +142,11 @@ pub(crate) enum Opened {
 
 /// The index.
 pub(crate) struct Index {
-    db: DB,
+    path: PathBuf,
+    /// None only where it was closed to be opened anew, and that failed.
+    db: RwLock<Option<DB>>,
+    /// A write found no space: it is opened anew before the next one.
+    is_stuck: AtomicBool,
     /// Guards every write, so that totals and merged rows are read and written as one.
     totals: Mutex<Totals>,
 }
@@ -152,11 +171,8 @@ impl Index {
         if !meta.is_some_and(|bytes| minicbor::decode::<IndexMeta>(&bytes).is_ok_and(|meta| meta == wanted)) {
             return Ok(Opened::Unusable("its marker does not fit".to_owned()));
         }
-        let totals = match db.get([TOTALS]).map_err(store("read"))? {
-            Some(bytes) => decode_totals(&bytes)?,
-            None => Totals::default(),
-        };
-        Ok(Opened::Ready(Self { db, totals: Mutex::new(totals) }))
+        let totals = read_totals(&db)?;
+        Ok(Opened::Ready(Self::over(db, path, totals)))
     }
 
     /// An empty index in place of whatever is there, to be filled and then declared [`Self::complete`].
@@ -172,20 +188,27 @@ impl Index {
         let db = DB::open(&options, path).map_err(store("create"))?;
         let meta = IndexMeta { format_version: FORMAT_VERSION, disk, complete: false };
         db.put([META], encode(&meta)).map_err(store("write"))?;
-        Ok(Self { db, totals: Mutex::default() })
+        Ok(Self::over(db, path, Totals::default()))
+    }
+
+    fn over(db: DB, path: &Path, totals: Totals) -> Self {
+        let (path, db) = (path.to_owned(), RwLock::new(Some(db)));
+        Self { path, db, is_stuck: AtomicBool::new(false), totals: Mutex::new(totals) }
     }
 
     /// Declares a new index usable.
     pub(crate) fn complete(&self, disk: DiskId) -> Result<(), IndexError> {
         self.flush()?;
         let meta = IndexMeta { format_version: FORMAT_VERSION, disk, complete: true };
-        self.db.put([META], encode(&meta)).map_err(store("write"))
+        self.with_db(|db| db.put([META], encode(&meta)).map_err(store("write")))
     }
 
     /// Everything to the medium, so that the next open has nothing to replay.
     pub(crate) fn flush(&self) -> Result<(), IndexError> {
-        self.db.flush_wal(true).map_err(store("sync"))?;
-        self.db.flush().map_err(store("flush"))
+        self.with_db(|db| {
+            db.flush_wal(true).map_err(store("sync"))?;
+            db.flush().map_err(store("flush"))
+        })
     }
 
     pub(crate) fn totals(&self) -> Totals {
@@ -215,38 +238,42 @@ impl Index {
 
     /// Scopes whose bytes may not all be gone yet.
     pub(crate) fn pending_erasures(&self) -> Result<Vec<EraseScope>, IndexError> {
-        let mut pending = Vec::new();
-        for row in self.scan(vec![ERASED], vec![ERASED]) {
-            let (key, value) = row?;
-            let (scope, phase) = decode_erased(&key, &value).ok_or(IndexError::Row { kind: 'e' })?;
-            if phase == PENDING {
-                pending.push(scope);
+        self.scan(vec![ERASED], vec![ERASED], |rows| {
+            let mut pending = Vec::new();
+            for row in rows {
+                let (key, value) = row?;
+                let (scope, phase) = decode_erased(&key, &value).ok_or(IndexError::Row { kind: 'e' })?;
+                if phase == PENDING {
+                    pending.push(scope);
+                }
             }
-        }
-        Ok(pending)
+            Ok(pending)
+        })
     }
 
     pub(crate) fn segments(&self) -> Result<BTreeMap<u64, SegmentRow>, IndexError> {
         let broken = || IndexError::Row { kind: 'g' };
-        self.scan(vec![SEGMENT], vec![SEGMENT])
-            .map(|row| {
+        self.scan(vec![SEGMENT], vec![SEGMENT], |rows| {
+            rows.map(|row| {
                 let (key, value) = row?;
                 let number = key[1..].try_into().map(u64::from_be_bytes).map_err(|_| broken())?;
                 Ok((number, minicbor::decode(&value).map_err(|_| broken())?))
             })
             .collect()
+        })
     }
 
     pub(crate) fn list(&self, after: Option<&ShardAddress>, limit: usize) -> Result<Vec<ListedShard>, IndexError> {
         let from = after.map_or_else(|| vec![SHARD], |address| [&shard_key(address)[..], &[0]].concat());
-        self.scan(from, vec![SHARD])
-            .take(limit)
-            .map(|row| {
-                let (address, location) = decode_shard(row?)?;
-                let Location { payload_bytes, payload_crc32c, .. } = location;
-                Ok(ListedShard { address, payload_bytes, payload_crc32c })
-            })
-            .collect()
+        self.scan(from, vec![SHARD], |rows| {
+            rows.take(limit)
+                .map(|row| {
+                    let (address, location) = decode_shard(row?)?;
+                    let Location { payload_bytes, payload_crc32c, .. } = location;
+                    Ok(ListedShard { address, payload_bytes, payload_crc32c })
+                })
+                .collect()
+        })
     }
 
     /// Up to `limit` shards that a scope covers.
@@ -258,26 +285,25 @@ impl Index {
         match scope {
             EraseScope::Item(item) | EraseScope::Upload { item, .. } => {
                 let prefix = [&[SHARD], item.as_bytes().as_slice()].concat();
-                self.scan(prefix.clone(), prefix)
-                    .map(|row| decode_shard(row?))
-                    .filter(|row| row.as_ref().is_ok_and(|(address, _)| scope.covers(address)) || row.is_err())
-                    .take(limit)
-                    .collect()
+                self.scan(prefix.clone(), prefix, |rows| {
+                    rows.map(|row| decode_shard(row?))
+                        .filter(|row| row.as_ref().is_ok_and(|(address, _)| scope.covers(address)) || row.is_err())
+                        .take(limit)
+                        .collect()
+                })
             }
             EraseScope::Slot { volume, slot, .. } => {
                 let mut prefix = vec![BY_SLOT];
                 prefix.extend_from_slice(&volume.0.to_be_bytes());
                 prefix.push(slot.0);
-                let mut found = Vec::new();
-                for row in self.scan(prefix.clone(), prefix) {
-                    let address = decode_slot_key(&row?.0).ok_or(IndexError::Row { kind: 'v' })?;
-                    if !scope.covers(&address) || found.len() == limit {
-                        break;
-                    }
-                    let location = self.location(&address)?.ok_or(IndexError::Row { kind: 'v' })?;
-                    found.push((address, location));
-                }
-                Ok(found)
+                let broken = || IndexError::Row { kind: 'v' };
+                let found: Vec<ShardAddress> = self.scan(prefix.clone(), prefix, |rows| {
+                    rows.map(|row| decode_slot_key(&row?.0).ok_or_else(broken))
+                        .take_while(|address| address.as_ref().map_or(true, |address| scope.covers(address)))
+                        .take(limit)
+                        .collect()
+                })?;
+                found.into_iter().map(|address| Ok((address, self.location(&address)?.ok_or_else(broken)?))).collect()
             }
             EraseScope::Shard(address) => Ok(self.location(address)?.map(|at| (*address, at)).into_iter().collect()),
         }
@@ -296,19 +322,23 @@ impl Index {
             EraseScope::Slot { .. } => {}
             EraseScope::Shard(address) => layout::write_address(address, &mut prefix),
         }
-        self.scan(prefix.clone(), prefix)
-            .map(|row| {
+        self.scan(prefix.clone(), prefix, |rows| {
+            rows.map(|row| {
                 let (key, value) = row?;
                 decode_copy(&key, &value).ok_or(IndexError::Row { kind: 'o' })
             })
             .filter(|row| row.as_ref().is_ok_and(|(address, _)| scope.covers(address)) || row.is_err())
             .take(limit)
             .collect()
+        })
     }
 
-    /// Writes rows that belong together as one.
+    /// Writes rows that belong together as one; on an error, none of them.
     pub(crate) fn commit(&self, change: &Change) -> Result<(), IndexError> {
         let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_stuck.load(Ordering::Acquire) {
+            self.open_anew(*totals)?;
+        }
         let mut batch = WriteBatch::default();
         let mut after = *totals;
         self.add_shards(&change.shards, &mut batch, &mut after)?;
@@ -333,8 +363,35 @@ impl Index {
         if after != *totals {
             batch.put([TOTALS], encode_totals(&after));
         }
-        self.db.write(batch).map_err(store("write"))?;
+        let written = self.with_db(|db| db.write(batch).map_err(no_space_or("write")));
+        if matches!(written, Err(IndexError::NoSpace { .. })) {
+            self.is_stuck.store(true, Ordering::Release);
+        }
+        written?;
         *totals = after;
+        Ok(())
+    }
+
+    /// Opens it anew where there is space, and finds in it what was there.
+    fn open_anew(&self, totals: Totals) -> Result<(), IndexError> {
+        probe_space(&self.path)?;
+        let mut place = self.db.write().unwrap_or_else(PoisonError::into_inner);
+        // Closed first: RocksDB locks its folder.
+        *place = None;
+        let db = match DB::open(&options(), &self.path) {
+            Ok(db) => db,
+            Err(error) => {
+                *place = Some(DB::open_for_read_only(&options(), &self.path, false).map_err(store("read"))?);
+                return Err(no_space_or("open")(error));
+            }
+        };
+        let found = read_totals(&db)?;
+        *place = Some(db);
+        if found != totals {
+            let why = format!("it counts {found:?} and counted {totals:?}");
+            return Err(IndexError::Store { what: "trust", why });
+        }
+        self.is_stuck.store(false, Ordering::Release);
         Ok(())
     }
 
@@ -405,14 +462,25 @@ impl Index {
         key: &[u8],
         decode: impl FnOnce(&[u8]) -> Result<T, IndexError>,
     ) -> Result<Option<T>, IndexError> {
-        self.db.get_pinned(key).map_err(store("read"))?.map(|bytes| decode(&bytes)).transpose()
+        self.with_db(|db| db.get_pinned(key).map_err(store("read"))?.map(|bytes| decode(&bytes)).transpose())
     }
 
-    fn scan(&self, from: Vec<u8>, prefix: Vec<u8>) -> impl Iterator<Item = Result<Row, IndexError>> {
-        self.db
-            .iterator(IteratorMode::From(&from, Direction::Forward))
-            .map(|row| row.map_err(store("read")))
-            .take_while(move |row| row.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix)))
+    fn with_db<T>(&self, work: impl FnOnce(&DB) -> Result<T, IndexError>) -> Result<T, IndexError> {
+        let closed = || IndexError::Store { what: "use", why: "it could not be opened again".to_owned() };
+        work(self.db.read().unwrap_or_else(PoisonError::into_inner).as_ref().ok_or_else(closed)?)
+    }
+
+    /// Gives the rows from a key on, as far as they have the prefix. What takes them must not ask the index anything.
+    fn scan<T>(
+        &self,
+        from: Vec<u8>,
+        prefix: Vec<u8>,
+        take: impl FnOnce(&mut dyn Iterator<Item = Result<Row, IndexError>>) -> Result<T, IndexError>,
+    ) -> Result<T, IndexError> {
+        self.with_db(|db| {
+            let rows = db.iterator(IteratorMode::From(&from, Direction::Forward)).map(|row| row.map_err(store("read")));
+            take(&mut rows.take_while(|row| row.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix))))
+        })
     }
 
     /// Every row but the watermarks of segments, for comparing two indexes.
@@ -420,9 +488,10 @@ impl Index {
     pub(crate) fn rows(&self) -> Vec<Row> {
         [TOTALS, SHARD, BY_SLOT, COPY, ERASED]
             .iter()
-            .flat_map(|kind| self.scan(vec![*kind], vec![*kind]))
-            .collect::<Result<_, _>>()
-            .expect("reads")
+            .flat_map(|kind| {
+                self.scan(vec![*kind], vec![*kind], |rows| rows.collect::<Result<Vec<_>, _>>()).expect("reads")
+            })
+            .collect()
     }
 }
 
@@ -440,6 +509,28 @@ fn options() -> Options {
     options.set_keep_log_file_num(2);
     options.set_max_log_file_size(4 << 20);
     options
+}
+
+/// Nothing is tried in RocksDB before the file system takes something again.
+fn probe_space(folder: &Path) -> Result<(), IndexError> {
+    let path = folder.join(PROBE_FILE);
+    let written = File::create(&path).and_then(|mut file| {
+        file.write_all(&vec![0; PROBE_BYTES])?;
+        file.sync_all()
+    });
+    let removed = fs::remove_file(&path);
+    written.and(removed).map_err(|error| IndexError::NoSpace { why: error.to_string() })
+}
+
+fn read_totals(db: &DB) -> Result<Totals, IndexError> {
+    db.get([TOTALS]).map_err(store("read"))?.map_or(Ok(Totals::default()), |bytes| decode_totals(&bytes))
+}
+
+fn no_space_or(what: &'static str) -> impl FnOnce(rocksdb::Error) -> IndexError {
+    move |error| match error.into_string() {
+        why if why.contains(NO_SPACE) => IndexError::NoSpace { why },
+        why => IndexError::Store { what, why },
+    }
 }
 
 fn store(what: &'static str) -> impl FnOnce(rocksdb::Error) -> IndexError {

@@ -148,8 +148,12 @@ impl Shared {
     /// Punches out whatever scopes cover, syncs, and drops the rows. Their tombstones are synced before this is called.
     pub(crate) fn finish_erasure(&self, scopes: &[EraseScope]) -> Result<Erasure, EraseError> {
         let _one_at_a_time = self.erasing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.erase_rows(scopes)
-            .map_err(|error| EraseError::DiskFailed { disk: self.disk, why: self.fail(error.to_string()) })
+        self.erase_rows(scopes).map_err(|error| match error {
+            PunchError::Index(IndexError::NoSpace { .. }) => EraseError::DiskFull { disk: self.disk },
+            PunchError::Index(_) | PunchError::Segment { .. } => {
+                EraseError::DiskFailed { disk: self.disk, why: self.fail(error.to_string()) }
+            }
+        })
     }
 
     fn erase_rows(&self, scopes: &[EraseScope]) -> Result<Erasure, PunchError> {

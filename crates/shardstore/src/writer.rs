@@ -5,9 +5,9 @@
 //! ```
 //!
 //! A group lies in one segment, and the next group is not written before this one is synced. So a record that is
-//! found on the disk proves that all groups before its own were synced; its header says up to where. A write that finds no space is
-//! cut off again and refused; any other failure stops the disk, because after a failed sync nobody knows what is on
-//! the medium. The segment that a run appends to was created by that run.
+//! found on the disk proves that all groups before its own were synced; its header says up to where. A write that finds
+//! no space, in the segment or in the index, is cut off again and refused; any other failure stops the disk, because
+//! after a failed sync nobody knows what is on the medium. The segment that a run appends to was created by that run.
 
 use std::{
     collections::HashMap,
@@ -332,10 +332,7 @@ impl Writer {
         let (number, start) = (active.number, active.end);
         let end = match self.write(active, records) {
             Ok(end) => end,
-            Err(error) if is_no_space(&error) => match active.file.truncate(start) {
-                Ok(()) => return Err(AppendError::NoSpace),
-                Err(error) => return Err(failed(&self.shared, "cut off a refused write", &error)),
-            },
+            Err(error) if is_no_space(&error) => return Err(self.cut_off(active)),
             Err(error) => return Err(failed(&self.shared, "write a segment", &error)),
         };
         active.file.sync().map_err(|error| failed(&self.shared, "sync a segment", &error))?;
@@ -358,10 +355,24 @@ impl Writer {
             let Previous { segment, proven_to, end } = self.previous;
             change.segments.push((segment, SegmentRow { indexed_to: end, proven_to, closed: true }));
         }
-        self.shared.index.commit(change).map_err(|error| AppendError::Failed(self.shared.fail(error.to_string())))?;
+        match self.shared.index.commit(change) {
+            Ok(()) => {}
+            // Somebody else filled the file system, the reserve included. The group is durable, but nobody will hear of
+            // it and no index knows it: it goes, and the disk goes on when there is space.
+            Err(IndexError::NoSpace { .. }) => return Err(self.cut_off(active)),
+            Err(error) => return Err(AppendError::Failed(self.shared.fail(error.to_string()))),
+        }
         active.end = end;
         self.shared.used_bytes.fetch_add(end - start, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Takes back what was appended to the active segment and is not counted yet, for want of space.
+    fn cut_off(&self, active: &Active) -> AppendError {
+        match active.file.truncate(active.end) {
+            Ok(()) => AppendError::NoSpace,
+            Err(error) => failed(&self.shared, "cut off a refused write", &error),
+        }
     }
 
     /// Writes records at the end of the active segment, its name first if it is new. Answers the new end.

@@ -56,6 +56,18 @@ pub const VOLUME_BYTES_MAX: u64 = 256 << 30;
 pub const UPLOAD_CHUNKS_IN_FLIGHT: usize = 4;
 /// Chunks that one gateway holds at once for all uploads and reads.
 pub const GATEWAY_CHUNKS_IN_FLIGHT: usize = 24;
+/// Chunks that count already and that one gateway holds for shards which come late.
+pub const GATEWAY_LATE_CHUNKS: usize = 8;
+/// Uploads that one node has open at once. Each may hold the beginning of a chunk.
+pub const UPLOAD_STREAMS_MAX: usize = 48;
+/// Those of one caller.
+pub const UPLOAD_STREAMS_PER_CALLER_MAX: usize = 32;
+/// Reads of footage that one node has open at once. Each may hold three chunks that its reader has not taken yet.
+pub const READ_STREAMS_MAX: usize = 24;
+/// Those of one caller.
+pub const READ_STREAMS_PER_CALLER_MAX: usize = 12;
+/// A read ends when its reader takes nothing for this long.
+pub const READ_STALL_MS: u64 = 60 * 1000;
 /// An upload without progress for this long is expired.
 pub const UPLOAD_EXPIRY_MS: i64 = 7 * 24 * 3600 * 1000;
 /// An idempotency key is remembered for this long.
@@ -77,6 +89,8 @@ const _: () = assert!(SMALL_ORIGINAL_BYTES_MAX <= CHUNK_BYTES);
 const _: () = assert!(MESSAGE_DATA_BYTES < MESSAGE_BYTES_MAX);
 const _: () = assert!(CHUNK_BYTES + 65536 < MESSAGE_BYTES_MAX, "a 1+m shard is a whole chunk");
 const _: () = assert!(UPLOAD_CHUNKS_IN_FLIGHT <= GATEWAY_CHUNKS_IN_FLIGHT);
+const _: () =
+    assert!(UPLOAD_STREAMS_PER_CALLER_MAX < UPLOAD_STREAMS_MAX && READ_STREAMS_PER_CALLER_MAX < READ_STREAMS_MAX);
 const _: () = assert!(TICKET_RECHECK_MS < TICKET_MS);
 const _: () = assert!(DISK_RESERVE_PERCENT < 100);
 const _: () = assert!(SEGMENT_BYTES > 16 * CHUNK_BYTES as u64);

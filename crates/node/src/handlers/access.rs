@@ -1,6 +1,6 @@
 //! The only service that returns footage, and only through the engine's tickets.
 
-use std::{pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
@@ -19,7 +19,11 @@ use tonic::{Request, Response, Status};
 use crate::{
     edge::{Caller, Edge, Reading, answer, digest, fault, idempotency},
     metrics,
+    streams::until_stalled,
 };
+
+/// A reader who takes nothing for this long has gone, or is paused: it can read on later.
+const READ_STALL: Duration = Duration::from_millis(limits::READ_STALL_MS);
 
 pub(super) struct Access(pub(super) Edge);
 
@@ -73,15 +77,16 @@ impl AccessService for Access {
         let item: ItemId = convert::fixed("item_id", &read.item_id).map_err(|refusal| answer(&refusal))?;
         let reading = Reading::of_item(Act::SessionRead, item);
         let engine = self.0.engine();
+        let slot = self.0.streams().reads.take(caller.key).map_err(|refusal| answer(&refusal))?;
         let ticket = match engine.open_item(caller.key, session, item).await {
             Ok(ticket) => Arc::new(ticket),
             Err(refusal) => return Err(self.0.refuse(&caller, reading, &refusal).await),
         };
         let pieces =
             engine.read_range(ticket, read.offset_bytes, read.length_bytes).map_err(|refusal| answer(&refusal))?;
-        let (edge, open) = (self.0.clone(), metrics::OpenStream::begin("read"));
+        let edge = self.0.clone();
         let messages = pieces.then(move |piece| {
-            let (edge, _open) = (edge.clone(), &open);
+            let (edge, _slot) = (edge.clone(), &slot);
             async move {
                 match piece {
                     Ok((offset, bytes)) => Ok((offset, bytes)),
@@ -89,7 +94,7 @@ impl AccessService for Access {
                 }
             }
         });
-        Ok(Response::new(Box::pin(messages.flat_map(in_messages))))
+        Ok(Response::new(Box::pin(until_stalled(messages.flat_map(in_messages), READ_STALL))))
     }
 
     async fn end_session(&self, request: Request<EndSessionRequest>) -> Result<Response<EndSessionResponse>, Status> {

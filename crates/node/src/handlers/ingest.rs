@@ -70,11 +70,12 @@ impl IngestService for Ingest {
                 return Err(answer(&Refusal::invalid("the first message of an upload is its header")));
             }
         };
+        let slot = self.0.streams().uploads.take(caller.key).map_err(|refusal| answer(&refusal))?;
         let stream = self.0.engine().resume_upload(caller.actor(), item).await.map_err(|refusal| answer(&refusal))?;
         let (answers, queue) = mpsc::channel(ANSWERS);
         // Ends with the client's stream, with the first refusal, or when nobody is left to answer to.
         tokio::spawn(async move {
-            let _open = metrics::OpenStream::begin("upload");
+            let _slot = slot;
             let ended = tokio::select! {
                 ended = receive(stream, messages, &answers) => ended,
                 () = answers.closed() => return,

@@ -24,7 +24,14 @@ use strongroom_shardstore::{MemoryShards, ShardStore};
 use strongroom_topology::{ClassRow, Promise, Registration};
 use strongroom_types::{Clock, ClusterId, CommandDigest, DiskId, ItemId, KeyHash, NodeId, Refusal, Role, UnixMillis};
 
+/// A tick for each look at it, so that no two are equal.
 pub(crate) struct TestClock(AtomicI64);
+
+impl TestClock {
+    pub(crate) fn advance(&self, ms: i64) {
+        self.0.fetch_add(ms, Ordering::Relaxed);
+    }
+}
 
 impl Clock for TestClock {
     fn wall(&self) -> UnixMillis {
@@ -42,6 +49,7 @@ pub(crate) struct Cluster {
     pub(crate) catalog: Arc<MemoryCatalog>,
     pub(crate) disks: Vec<Arc<MemoryShards>>,
     pub(crate) system: System,
+    pub(crate) clock: Arc<TestClock>,
     shards: Arc<Shards>,
     calls: AtomicU64,
 }
@@ -64,9 +72,14 @@ pub(crate) fn client(role: Role) -> Actor {
 
 impl Cluster {
     pub(crate) async fn new() -> Self {
+        Self::promising(Promise::SurviveDistrict).await
+    }
+
+    pub(crate) async fn promising(promise: Promise) -> Self {
         let drawn = AtomicU64::new(1);
+        let clock = Arc::new(TestClock(AtomicI64::new(0)));
         let system = System {
-            clock: Arc::new(TestClock(AtomicI64::new(0))),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
             // Distinct and the same in every run; nothing here needs them to be secret.
             random: Arc::new(move |bytes: &mut [u8]| {
                 let number = drawn.fetch_add(1, Ordering::Relaxed);
@@ -93,7 +106,7 @@ impl Cluster {
             OutsideRule::Optional,
         )
         .expect("a policy");
-        let genesis = genesis(cluster, &origin, &policy, &cosigners);
+        let genesis = genesis(promise, cluster, &origin, &policy, &cosigners);
         let catalog = MemoryCatalog::new(NodeId(1), system.clone(), log, cosigners);
         for (command, idempotency) in genesis.commands() {
             catalog.submit(Actor::Node(NodeId(1)), command, Some(idempotency)).await.expect("genesis is taken");
@@ -103,7 +116,7 @@ impl Cluster {
         for (node, store) in (1..).zip(&disks) {
             shards.set(NodeId(node), Arc::clone(store) as Arc<dyn ShardStore>);
         }
-        Self { catalog, disks, system, shards, calls: AtomicU64::new(0) }
+        Self { catalog, disks, system, clock, shards, calls: AtomicU64::new(0) }
     }
 
     pub(crate) fn engine(&self) -> Engine {
@@ -188,7 +201,13 @@ pub(crate) fn description() -> Description {
     }
 }
 
-fn genesis(cluster: ClusterId, origin: &KeyName, policy: &Policy, cosigners: &[CosignerKey]) -> Genesis {
+fn genesis(
+    promise: Promise,
+    cluster: ClusterId,
+    origin: &KeyName,
+    policy: &Policy,
+    cosigners: &[CosignerKey],
+) -> Genesis {
     let principal = |role: Role| RegisterPrincipal {
         principal: role.name().parse().expect("a name"),
         key: key(role),
@@ -234,7 +253,7 @@ fn genesis(cluster: ClusterId, origin: &KeyName, policy: &Policy, cosigners: &[C
         },
         class: ClassRow {
             name: "standard".parse().expect("a name"),
-            promise: Promise::SurviveDistrict,
+            promise,
             widest: "4+2".parse().expect("a scheme"),
         },
         nodes: (1..=NODES).map(node).collect(),

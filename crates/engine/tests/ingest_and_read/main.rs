@@ -1,6 +1,7 @@
 //! The data path end to end, in memory: what goes in comes out, whatever the shards do, or a clear error does.
 
 mod cluster;
+mod slow_nodes;
 
 use bytes::Bytes;
 use cluster::{Cluster, client, description, disk, key};
