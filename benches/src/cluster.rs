@@ -46,6 +46,11 @@ impl Run {
         self.nodes_cpu.as_secs_f64() * 1000.0 / self.count()
     }
 
+    /// What the client spent on one original, in milliseconds.
+    pub(crate) fn client_cpu_ms_per_item(&self) -> f64 {
+        self.took.cpu_s * 1000.0 / self.count()
+    }
+
     /// Originals in a second.
     pub(crate) fn per_s(&self) -> f64 {
         self.count() / self.took.wall_s
@@ -77,16 +82,14 @@ pub(crate) struct Whole {
 
 /// Brings a cluster up, measures, and takes it down.
 pub(crate) fn measure(binary: &Path, scale: Scale) -> Result<Whole> {
-    ensure!(binary.is_file(), "{} is not there: build strongroom-cli first", binary.display());
-    say("e2e: six nodes come up");
-    let bench = Bench { cluster: Cluster::up(binary, Shape::default()), files: memory_folder()? };
+    let bench = Bench::up(binary)?;
     let large = usize::try_from(PROGRESS_BYTES)? * scale.pick(16, 2);
     let (many, many_bytes) = scale.pick((64, 16 << 20), (8, 16 << 20));
     let ingest = bench.ingest("ingest, one original", 1, Files { count: 1, bytes: large })?;
     let files = Files { count: many, bytes: many_bytes };
     let ingest_many = bench.ingest("ingest, many originals", 1, files)?;
     let ingest_many_by_four = bench.ingest("ingest, many, 4 clients", 4, files)?;
-    let seals = bench.ingest("ingest, 4 KiB, 16 clients", 16, Files { count: scale.pick(2048, 256), bytes: 4096 })?;
+    let seals = bench.seals(scale)?;
     let large_by_four = Files { count: 4, bytes: usize::try_from(PROGRESS_BYTES)? * scale.pick(32, 1) };
     let ingest_large_by_four = bench.ingest("ingest, 4 large, 4 clients", 4, large_by_four)?;
     let item = ingest.took.items.first().context("one was ingested")?;
@@ -106,6 +109,11 @@ pub(crate) fn measure(binary: &Path, scale: Scale) -> Result<Whole> {
     })
 }
 
+/// Brings a cluster up for small originals alone, and takes it down.
+pub(crate) fn measure_seals(binary: &Path, scale: Scale) -> Result<Run> {
+    Bench::up(binary)?.seals(scale)
+}
+
 fn memory_folder() -> Result<TempDir> {
     let folder = if Path::new(MEMORY).is_dir() { PathBuf::from(MEMORY) } else { std::env::temp_dir() };
     tempfile::tempdir_in(&folder).with_context(|| format!("could not make a folder in {}", folder.display()))
@@ -123,6 +131,16 @@ struct Bench {
 }
 
 impl Bench {
+    fn up(binary: &Path) -> Result<Self> {
+        ensure!(binary.is_file(), "{} is not there: build strongroom-cli first", binary.display());
+        say("e2e: six nodes come up");
+        Ok(Self { cluster: Cluster::up(binary, Shape::default()), files: memory_folder()? })
+    }
+
+    fn seals(&self, scale: Scale) -> Result<Run> {
+        self.ingest("ingest, 4 KiB, 16 clients", 16, Files { count: scale.pick(2048, 256), bytes: 4096 })
+    }
+
     fn ingest(&self, name: &'static str, clients: usize, files: Files) -> Result<Run> {
         let folder = self.files.path().join("originals");
         std::fs::create_dir(&folder)?;

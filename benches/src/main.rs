@@ -1,6 +1,6 @@
 //! What the path costs: each stage alone, then all of it over a cluster of real processes, in one run on one machine.
 //!
-//! `make bench`, or `cargo run --release -p strongroom-benches -- [--quick] [--only stages|e2e] [--binary FILE]`. The
+//! `make bench`, or `cargo run --release -p strongroom-benches -- [--quick] [--only stages|e2e|seals] [--binary FILE]`. The
 //! table goes to stdout, talk to stderr; `bench/summary.json` and `bench/cpu.svg` go to the target folder.
 //! `docs/performance.md` says how the figures are defined.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its terminal")]
@@ -30,9 +30,9 @@ struct Arguments {
     /// Less of everything: to see that it runs, not to compare
     #[arg(long)]
     quick: bool,
-    /// One half only
+    /// One part only
     #[arg(long)]
-    only: Option<Half>,
+    only: Option<Part>,
     /// The binary under test, in place of the one beside this one
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
@@ -41,9 +41,11 @@ struct Arguments {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Half {
+enum Part {
     Stages,
     E2e,
+    /// Small originals alone, over a cluster of their own; nothing is written to the target folder.
+    Seals,
 }
 
 /// What this program does as a process of its own, so that a client's CPU time is apart from the bench's.
@@ -88,15 +90,14 @@ fn measure(arguments: &Arguments) -> Result<()> {
     let scale = if arguments.quick { Scale::Quick } else { Scale::Full };
     let own = std::env::current_exe().context("could not find this program")?;
     let beside = own.parent().context("a program lies in a folder")?;
-    let stages = match arguments.only {
-        Some(Half::E2e) => None,
-        Some(Half::Stages) | None => Some(stages::measure(scale)?),
-    };
-    let whole = match arguments.only {
-        Some(Half::Stages) => None,
-        Some(Half::E2e) | None => {
-            let binary = arguments.binary.clone().unwrap_or_else(|| beside.join("strongroom"));
-            Some(cluster::measure(&binary, scale)?)
+    let binary = arguments.binary.clone().unwrap_or_else(|| beside.join("strongroom"));
+    let (stages, whole) = match arguments.only {
+        None => (Some(stages::measure(scale)?), Some(cluster::measure(&binary, scale)?)),
+        Some(Part::Stages) => (Some(stages::measure(scale)?), None),
+        Some(Part::E2e) => (None, Some(cluster::measure(&binary, scale)?)),
+        Some(Part::Seals) => {
+            report::print_seals(&cluster::measure_seals(&binary, scale)?);
+            return Ok(());
         }
     };
     let folder = beside.parent().unwrap_or_else(|| Path::new(".")).join("bench");

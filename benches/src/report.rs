@@ -74,10 +74,20 @@ fn path_table(stages: Option<&Stages>, whole: &Whole) -> String {
             None => writeln!(table),
         };
     }
-    let cpu_ms = seals.nodes_cpu_ms_per_item();
-    let _ = writeln!(table, "{:<28}{:>10.0} seals/s, {cpu_ms:.1} CPU-ms of the nodes each", seals.name, seals.per_s());
+    table.push_str(&seals_line(seals));
     let _ = writeln!(table, "{:<28}{node_rss_max_mib:>10.0} MiB", "largest node in memory");
     table
+}
+
+/// Prints what small originals cost, where only they were measured.
+pub(crate) fn print_seals(seals: &Run) {
+    print!("{}", seals_line(seals));
+}
+
+fn seals_line(seals: &Run) -> String {
+    let (nodes, client) = (seals.nodes_cpu_ms_per_item(), seals.client_cpu_ms_per_item());
+    let per_s = seals.per_s();
+    format!("{:<28}{per_s:>10.0} seals/s, {nodes:.2} CPU-ms of the nodes each, {client:.2} of the client\n", seals.name)
 }
 
 fn summary(stages: Option<&Stages>, whole: Option<&Whole>) -> Value {
