@@ -2,6 +2,8 @@
 //!
 //! A method that changes something draws its idempotency key when it is called and keeps it while it tries again.
 
+mod profile;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -36,6 +38,7 @@ macro_rules! unary {
             .await
     };
 }
+pub(crate) use unary;
 
 /// Which items to list. Empty filters take everything of the caller's unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -12,9 +12,10 @@ use crate::{
     access::{self, Stop},
     clock,
     command::{
-        ApproveRequest, RegisterPrincipal, RejectRequest, RevokePrincipal, RotatePrincipal, SealOriginal, Under,
+        ApproveProfile, ApproveRequest, ProposeProfile, RegisterPrincipal, RejectRequest, RevokePrincipal,
+        RotatePrincipal, SealOriginal, Under, WithdrawProfile,
     },
-    genesis, item, register, request, session,
+    genesis, item, proposal, register, request, session,
     tables::{CLUSTER, ClusterRow, PrincipalRow},
     upload,
 };
@@ -115,6 +116,9 @@ fn decide(decision: &mut Decision<'_>, command: &Command) -> Result<Answer, Stop
         Command::Tick(tick) => register::tick(decision, tick),
         Command::NoteRefusal(note) => register::note_refusal(decision, note),
         Command::CreateCluster(create) => genesis::create(decision, create),
+        Command::ProposeProfile(propose) => proposal::propose(decision, propose),
+        Command::ApproveProfile(approve) => proposal::approve(decision, approve),
+        Command::WithdrawProfile(withdraw) => proposal::withdraw(decision, withdraw),
     }
 }
 
@@ -139,6 +143,9 @@ const fn act_of(command: &Command) -> Act {
         Command::Tick(_) => Act::ClockTick,
         Command::NoteRefusal(note) => note.act,
         Command::CreateCluster(_) => Act::ClusterCreate,
+        Command::ProposeProfile(_) => Act::ProfilePropose,
+        Command::ApproveProfile(_) => Act::ProfileApprove,
+        Command::WithdrawProfile(_) => Act::ProfileWithdraw,
     }
 }
 
@@ -182,6 +189,15 @@ fn subject_of(command: &Command) -> (Vec<ItemId>, BTreeMap<Fact, Value>) {
             facts(&[(Fact::Device, device.device.as_str().into()), (Fact::Unit, device.unit.as_str().into())]),
         ),
         Command::NoteRefusal(note) => (note.item.into_iter().collect(), facts(&[])),
+        // The name stands in the text, which may not read: what was proposed is told by the text itself, cut short.
+        Command::ProposeProfile(ProposeProfile { toml }) => (
+            Vec::new(),
+            facts(&[(Fact::ProfileText, toml.chars().take(limits::NAME_BYTES_MAX).collect::<String>().into())]),
+        ),
+        Command::ApproveProfile(ApproveProfile { profile, .. })
+        | Command::WithdrawProfile(WithdrawProfile { profile, .. }) => {
+            (Vec::new(), facts(&[(Fact::Profile, profile.as_str().into())]))
+        }
         Command::Tick(_) | Command::ExpireUploads(_) | Command::CreateCluster(_) => (Vec::new(), facts(&[])),
     }
 }

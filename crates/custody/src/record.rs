@@ -156,6 +156,18 @@ pub enum Fact {
     /// Further fields of a form, one `name=value` a line; backslash, line end and a name's `=` are escaped.
     #[n(39)]
     Form,
+    /// Record of the proposal of a profile's version.
+    #[n(80)]
+    Proposal,
+    /// Text of a profile file.
+    #[n(81)]
+    ProfileText,
+    /// Compliance time at which something takes effect.
+    #[n(82)]
+    EffectiveAt,
+    /// Floor in calendar months.
+    #[n(83)]
+    FloorMonths,
 }
 
 impl Fact {
@@ -202,6 +214,10 @@ impl Fact {
             Self::Activity => "activity",
             Self::Policy => "policy",
             Self::Form => "form",
+            Self::Proposal => "proposal",
+            Self::ProfileText => "profile_text",
+            Self::EffectiveAt => "effective_at",
+            Self::FloorMonths => "floor_months",
         }
     }
 }

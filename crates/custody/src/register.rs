@@ -10,6 +10,7 @@ use crate::{
     apply::{Decision, principal_of},
     clock,
     command::{AddDevice, AddUnit, NoteRefusal, RegisterPrincipal, RevokePrincipal, RotatePrincipal, Tick},
+    proposal,
     request::field_missing,
     tables::{DEVICES, DeviceRow, PRINCIPALS, PRINCIPALS_BY_KEY, PrincipalRow, UNITS, UnitRow},
     upload::{check_text, newest_profile},
@@ -157,6 +158,7 @@ pub(crate) fn tick(decision: &mut Decision<'_>, command: &Tick) -> Result<Answer
         let outage = u64::try_from(outage_ms).unwrap_or(0);
         decision.record(Act::ClockOutage, "C2", Vec::new(), BTreeMap::from([(Fact::OutageMs, outage.into())]));
     }
+    proposal::take_effect(decision)?;
     Ok(Answer::Ticked(clock::read(decision.rows)?.t))
 }
 

@@ -5,7 +5,10 @@ use strongroom_types::{
     rows::{RowError, Rows},
 };
 
-use crate::tables::{ItemRow, PROFILES, ProfileRow, Retention};
+use crate::{
+    floors,
+    tables::{ItemRow, PROFILES, ProfileRow, Retention},
+};
 
 /// One reason to keep an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,21 +38,27 @@ pub fn at_seal(profile: &ProfileRow, version: u64, t: UnixMillis, wall: UnixMill
 }
 
 /// The end of retention; none where it has no end.
-#[must_use]
-pub fn effective_until(item: &ItemRow) -> Option<UnixMillis> {
-    item.retention.floor_until
+///
+/// # Errors
+/// [`RowError`] where the versions of its profile cannot be read.
+pub fn effective_until(rows: &(impl Rows + ?Sized), item: &ItemRow) -> Result<Option<UnixMillis>, RowError> {
+    floors::until(rows, &item.retention)
 }
 
 /// Every reason that keeps the item.
 ///
 /// # Errors
-/// [`RowError`] where the profile that sealed it cannot be read.
+/// [`RowError`] where the profile that governs it cannot be read.
 pub fn explain(rows: &(impl Rows + ?Sized), item: &ItemRow) -> Result<Vec<KeepReason>, RowError> {
     let retention = &item.retention;
-    let profile = PROFILES.read(rows, &(retention.profile.clone(), retention.version))?;
+    let governing = floors::governing(rows, retention)?;
+    let version = governing.version.version;
+    let profile = PROFILES.read(rows, &(retention.profile.clone(), version))?;
     let floor = profile.as_ref().and_then(|row| row.profile.floor.as_ref());
-    let named = format!("{}@{}", retention.profile, retention.version);
-    let reason = match (floor, retention.floor_until) {
+    let named = format!("{}@{version}", retention.profile);
+    // What the sealing version says was recorded with the seal, what a later one says with its activation.
+    let seq = if version == retention.version { item.seq } else { governing.version.seq };
+    let reason = match (floor, governing.until) {
         (Some(floor), Some(until)) => KeepReason {
             rule: floor.source.rule.clone(),
             text_zh: format!(
@@ -61,14 +70,14 @@ pub fn explain(rows: &(impl Rows + ?Sized), item: &ItemRow) -> Result<Vec<KeepRe
                 floor.months, retention.start, floor.source.article
             ),
             until: Some(until),
-            seq: item.seq,
+            seq,
         },
         (Some(_) | None, _) => KeepReason {
             rule: "R-004-RET".to_owned(),
             text_zh: format!("管理制度 {named} 未规定保存期限：在规定之前一律保存。"),
             text_en: format!("profile {named} names no floor: everything is kept until one is set"),
             until: None,
-            seq: item.seq,
+            seq,
         },
     };
     Ok(vec![reason])

@@ -9,7 +9,10 @@ use strongroom_types::{
     UploadEpoch, VolumeId, rows::Table,
 };
 
-use crate::{clock::ClockRow, profile::Profile, request::RequestRow, session::SessionRow};
+use crate::{
+    clock::ClockRow, floors::VersionsRow, profile::Profile, proposal::ProposalRow, request::RequestRow,
+    session::SessionRow,
+};
 
 /// Principals by name.
 pub const PRINCIPALS: Table<PrincipalId, PrincipalRow> = Table::new(1, "principals");
@@ -45,6 +48,13 @@ pub const COUNTERS: Table<(), CountersRow> = Table::new(17, "counters");
 pub const CLUSTER: Table<(), ClusterRow> = Table::new(18, "cluster");
 /// Open uploads by the instant of their last progress.
 pub const UPLOADS_BY_PROGRESS: Table<(UnixMillis, ItemId), ()> = Table::new(19, "uploads_by_progress");
+
+/// The versions of each profile with their floors.
+pub const PROFILE_VERSIONS: Table<ProfileName, VersionsRow> = Table::new(40, "profile_versions");
+/// The version of each profile that waits.
+pub const PROPOSALS: Table<ProfileName, ProposalRow> = Table::new(41, "proposals");
+/// Approved versions by the compliance time at which they take effect.
+pub const PROPOSALS_DUE: Table<(UnixMillis, ProfileName), ()> = Table::new(42, "proposals_due");
 
 /// A key part that sorts the greatest number first.
 #[must_use]

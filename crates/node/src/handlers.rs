@@ -6,6 +6,7 @@ mod catalog;
 mod cluster;
 mod ingest;
 mod ledger;
+mod profile;
 mod record;
 mod request;
 
@@ -16,7 +17,7 @@ use strongroom_proto::{
     DESCRIPTORS, access::access_service_server::AccessServiceServer, admin::admin_service_server::AdminServiceServer,
     catalog::catalog_service_server::CatalogServiceServer, cluster::cluster_service_server::ClusterServiceServer,
     ingest::ingest_service_server::IngestServiceServer, ledger::ledger_service_server::LedgerServiceServer,
-    request::request_service_server::RequestServiceServer,
+    profile::profile_service_server::ProfileServiceServer, request::request_service_server::RequestServiceServer,
 };
 use strongroom_types::limits;
 use tonic::service::Routes;
@@ -42,6 +43,7 @@ pub(crate) fn routes<H: Health>(node: &Arc<Node>, edge: Edge, health: HealthServ
         .add_service(sized!(RequestServiceServer, request::Requests(edge.clone())))
         .add_service(sized!(AccessServiceServer, access::Access(edge.clone())))
         .add_service(sized!(AdminServiceServer, admin::Admin(edge.clone())))
+        .add_service(sized!(ProfileServiceServer, profile::Profiles(edge.clone())))
         .add_service(sized!(LedgerServiceServer, ledger::Ledger(edge.clone())))
         .add_service(sized!(ClusterServiceServer, cluster::Cluster { edge: edge.clone(), node: Arc::clone(node) }))
         .into_axum_router();

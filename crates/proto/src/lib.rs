@@ -35,6 +35,12 @@ pub mod admin {
     tonic::include_proto!("strongroom.admin.v1");
 }
 
+/// The life of a profile.
+#[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
+pub mod profile {
+    tonic::include_proto!("strongroom.profile.v1");
+}
+
 /// The ledger.
 #[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
 pub mod ledger {

@@ -52,7 +52,8 @@ pub const fn code(reason: Reason) -> Code {
         | Reason::FloorUnspecified
         | Reason::ClockUntrusted
         | Reason::UploadExpired
-        | Reason::RollbackSuspected => Code::FailedPrecondition,
+        | Reason::RollbackSuspected
+        | Reason::PolicyLoosenRefused => Code::FailedPrecondition,
         Reason::OriginalImmutable | Reason::AlreadyExists => Code::AlreadyExists,
         Reason::NoSuchAct => Code::Unimplemented,
         Reason::FieldMissing | Reason::InvalidArgument | Reason::IdempotencyKeyReused => Code::InvalidArgument,

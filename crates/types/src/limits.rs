@@ -22,6 +22,8 @@ pub const TEXT_BYTES_MAX: usize = 4096;
 pub const LABELS_MAX: usize = 64;
 /// Most items in one request.
 pub const REQUEST_ITEMS_MAX: usize = 1000;
+/// Most versions of one profile.
+pub const PROFILE_VERSIONS_MAX: usize = 200;
 /// Most rows in one page of a list.
 pub const PAGE_ROWS_MAX: usize = 1000;
 /// Most data shards of a scheme.

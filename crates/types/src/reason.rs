@@ -124,6 +124,8 @@ reasons! {
     36 RollbackSuspected "ROLLBACK_SUSPECTED" WeAreBroken;
     /// A certificate is missing, expired or of the wrong authority.
     37 Unauthenticated "UNAUTHENTICATED" RefusedByPolicy;
+    /// A profile's version would take something from items that are stored.
+    45 PolicyLoosenRefused "POLICY_LOOSEN_REFUSED" RefusedByPolicy;
 }
 
 impl fmt::Display for Reason {

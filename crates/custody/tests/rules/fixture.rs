@@ -181,8 +181,12 @@ impl Cluster {
     }
 
     pub(crate) fn new() -> Self {
+        Self::from(created())
+    }
+
+    pub(crate) fn from(create: CreateCluster) -> Self {
         let mut cluster = Self::empty();
-        cluster.by_node(Command::CreateCluster(Box::new(created()))).expect("a cluster");
+        cluster.by_node(Command::CreateCluster(Box::new(create))).expect("a cluster");
         cluster.pass(0);
         cluster
     }
@@ -380,6 +384,9 @@ fn act_of(command: &Command) -> Act {
         Command::NoteRefusal(note) => note.act,
         Command::ExpireUploads(_) => Act::UploadExpire,
         Command::CreateCluster(_) => Act::ClusterCreate,
+        Command::ProposeProfile(_) => Act::ProfilePropose,
+        Command::ApproveProfile(_) => Act::ProfileApprove,
+        Command::WithdrawProfile(_) => Act::ProfileWithdraw,
     }
 }
 
@@ -408,7 +415,10 @@ fn named_items(command: &Command) -> Vec<ItemId> {
         | Command::AddDevice(_)
         | Command::Tick(_)
         | Command::ExpireUploads(_)
-        | Command::CreateCluster(_) => Vec::new(),
+        | Command::CreateCluster(_)
+        | Command::ProposeProfile(_)
+        | Command::ApproveProfile(_)
+        | Command::WithdrawProfile(_) => Vec::new(),
     }
 }
 

@@ -6,7 +6,9 @@ use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 use strongroom_custody::{
     Answer,
     clock::{ClockRow, ReadingRow},
+    floors::{VersionRow, VersionsRow},
     profile::{Profile, RequestAct},
+    proposal::{ProposalApproval, ProposalRow},
     request::{ApprovalRow, RequestRow, RequestState},
     session::SessionRow,
     tables::{
@@ -14,7 +16,9 @@ use strongroom_custody::{
         Retention, UnitRow, UploadRow,
     },
 };
-use strongroom_types::{ChunkIndex, NodeId, RecordSeq, RequestId, Role, ShardIndex, UploadEpoch, rows::encode};
+use strongroom_types::{
+    ChunkIndex, NodeId, RecordSeq, RequestId, Role, ShardIndex, UnixMillis, UploadEpoch, rows::encode,
+};
 
 use crate::{
     fixture::{DAY, GATEWAY, START, created, description, end, fields, id, item, key, session, step, unit},
@@ -105,8 +109,34 @@ fn rows_are_stored_as_they_always_were() {
         line("clock", &clock()),
         line("counters", &CountersRow { requests: 1, items: 300, uploads: 70_000 }),
         line("cluster", &created().cluster),
+        line("profile_versions", &VersionsRow { versions: vec![version(Some(12)), version(None)] }),
+        line("proposals", &proposal(None)),
+        line("proposals approved", &proposal(Some(START.plus_ms(DAY)))),
     ];
     check("rows", lines);
+}
+
+fn version(floor_months: Option<u32>) -> VersionRow {
+    VersionRow { version: 2, since: START, seq: RecordSeq(9), floor_months }
+}
+
+fn proposal(effective_at: Option<UnixMillis>) -> ProposalRow {
+    let approved = |effective_at| ProposalApproval {
+        approver: id("head"),
+        role: Role::Head,
+        at: START,
+        seq: RecordSeq(9),
+        effective_at,
+    };
+    ProposalRow {
+        toml: samples::PROPOSED.to_owned(),
+        profile: Profile::from_toml(samples::PROPOSED).expect("good"),
+        version: 1,
+        proposed_by: id("security"),
+        proposed_at: START,
+        seq: RecordSeq(8),
+        approval: effective_at.map(approved),
+    }
 }
 
 fn principal() -> PrincipalRow {

@@ -64,6 +64,6 @@ fn an_item_says_why_and_until_when_it_is_kept() {
         let reasons = retention::explain(&cluster.rows, &row).expect("reads");
         let told: Vec<_> = reasons.iter().map(|reason| (reason.rule.as_str(), reason.until, reason.seq)).collect();
         assert_eq!(told, [(rule, until, row.seq)]);
-        assert_eq!(retention::effective_until(&row), until);
+        assert_eq!(retention::effective_until(&cluster.rows, &row).expect("reads"), until);
     }
 }

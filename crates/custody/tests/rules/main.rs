@@ -5,9 +5,12 @@
 
 mod fixture;
 
+mod chains;
 mod determinism;
 mod golden;
 mod items;
+mod profiles;
+mod proposals;
 mod registers;
 mod requests;
 mod roles;

@@ -5,17 +5,20 @@ use strongroom_custody::{
     Act, Command,
     clock::Reading,
     command::{
-        AddDevice, AddUnit, ApproveRequest, BeginSession, EndSession, ExpireUploads, LabelItem, NoteRefusal,
-        RegisterPrincipal, RejectRequest, ResumeUpload, RevokePrincipal, RotatePrincipal, Seal, Tick, Under,
+        AddDevice, AddUnit, ApproveProfile, ApproveRequest, BeginSession, EndSession, ExpireUploads, LabelItem,
+        NoteRefusal, ProposeProfile, RegisterPrincipal, RejectRequest, ResumeUpload, RevokePrincipal, RotatePrincipal,
+        Seal, Tick, Under, WithdrawProfile,
     },
     profile::RequestAct,
     tables::{AbsentShard, DeviceType},
 };
-use strongroom_types::{ChunkIndex, NodeId, Reason, Refusal, RequestId, Role, ShardIndex};
+use strongroom_types::{ChunkIndex, NodeId, Reason, RecordSeq, Refusal, RequestId, Role, ShardIndex};
 
 use crate::fixture::{GATEWAY, START, created, end, id, item, key, open, progress, session, small, submit};
 
 pub(crate) const NO_REQUEST: RequestId = RequestId(999);
+/// The shortest profile.
+pub(crate) const PROPOSED: &str = "name = \"new\"\nagency = \"新局\"\n[floor]\nunspecified = true\n";
 
 /// Commands that people and stations send.
 pub(crate) fn of_clients() -> Vec<Command> {
@@ -48,6 +51,9 @@ pub(crate) fn of_clients() -> Vec<Command> {
             device_type: DeviceType::Camera,
             brand_model: "C1".to_owned(),
         }),
+        Command::ProposeProfile(ProposeProfile { toml: PROPOSED.to_owned() }),
+        Command::ApproveProfile(ApproveProfile { profile: id("dev"), proposal: RecordSeq(9) }),
+        Command::WithdrawProfile(WithdrawProfile { profile: id("dev"), reason: "not yet".to_owned() }),
     ]
 }
 
@@ -96,6 +102,9 @@ pub(crate) const fn number(command: &Command) -> u8 {
         Command::NoteRefusal(_) => 17,
         Command::ExpireUploads(_) => 18,
         Command::CreateCluster(_) => 20,
+        Command::ProposeProfile(_) => 41,
+        Command::ApproveProfile(_) => 42,
+        Command::WithdrawProfile(_) => 43,
     }
 }
 
@@ -105,5 +114,5 @@ fn there_is_a_sample_of_every_command() {
     numbers.dedup();
     numbers.sort_unstable();
     let gone = 19;
-    assert_eq!(numbers, (0..=20).filter(|number| *number != gone).collect::<Vec<_>>());
+    assert_eq!(numbers, (0..=20).filter(|number| *number != gone).chain(41..=43).collect::<Vec<_>>());
 }

@@ -19,7 +19,7 @@ use strongroom_proto::{
 };
 use strongroom_types::{
     ActivityId, DeviceId, ItemId, Reason, RecordSeq, Refusal, UnitId, limits,
-    rows::{Key, RowError},
+    rows::{Key, RowError, Rows},
 };
 use tonic::{Request, Response, Status};
 
@@ -40,7 +40,9 @@ impl CatalogService for Catalogue {
         let id = item_id(&request.get_ref().item_id)?;
         let shown = self
             .0
-            .look(&caller, Reading::of_item(Act::ItemShow, id), |look| Ok(item_message(id, &own_item(look, id)?)))
+            .look(&caller, Reading::of_item(Act::ItemShow, id), |look| {
+                Ok(item_message(&**look.rows, id, &own_item(look, id)?)?)
+            })
             .await?;
         Ok(Response::new(ShowItemResponse { item: Some(shown) }))
     }
@@ -64,7 +66,7 @@ impl CatalogService for Catalogue {
             .look(&caller, Reading::of_item(Act::ItemExplain, id), |look| {
                 let row = own_item(look, id)?;
                 let reasons = retention::explain(&**look.rows, &row)?;
-                Ok((reasons, retention::effective_until(&row)))
+                Ok((reasons, retention::effective_until(&**look.rows, &row)?))
             })
             .await?;
         let (reasons, until) = explained;
@@ -177,7 +179,7 @@ fn list(look: &Look<'_>, filter: &Filter, asked: &ListItemsRequest) -> Result<Li
             looked += 1;
             let row = ITEMS.read(rows, &id)?.ok_or_else(|| missing(id))?;
             if filter.fits(id, &row) {
-                let message = item_message(id, &row);
+                let message = item_message(rows, id, &row)?;
                 bytes += message.encoded_len();
                 items.push(message);
             }
@@ -228,12 +230,12 @@ fn seq_of(key: &[u8]) -> Result<RecordSeq, RowError> {
     Ok(RecordSeq(u64::from_be_bytes(*key.last_chunk().ok_or_else(corrupt)?)))
 }
 
-fn item_message(id: ItemId, row: &ItemRow) -> Item {
+fn item_message(rows: &dyn Rows, id: ItemId, row: &ItemRow) -> Result<Item, RowError> {
     let about = &row.description;
     let current = |(name, values): (&String, &Vec<custody::tables::LabelValue>)| {
         values.last().map(|label| (name.clone(), label.value.clone()))
     };
-    Item {
+    Ok(Item {
         item_id: Bytes::copy_from_slice(id.as_bytes()),
         device_id: about.device.to_string(),
         unit_id: about.unit.to_string(),
@@ -248,10 +250,10 @@ fn item_message(id: ItemId, row: &ItemRow) -> Item {
         sealed_at_unix_ms: row.sealed_at.0,
         record_seq: row.seq.0,
         retention_start_unix_ms: row.retention.start.0,
-        kept_until_unix_ms: retention::effective_until(row).map(|until| until.0),
+        kept_until_unix_ms: retention::effective_until(rows, row)?.map(|until| until.0),
         quarantined: row.quarantined,
         profile: format!("{}@{}", row.retention.profile, row.retention.version),
         sent_by: row.sent_by.to_string(),
         findings: row.findings.clone(),
-    }
+    })
 }
