@@ -1,6 +1,6 @@
 //! The one entry that changes custody state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use strongroom_types::{
     ItemId, NodeId, PrincipalId, Reason, RecordSeq, Refusal, UnixMillis, limits,
@@ -14,7 +14,9 @@ use crate::{
     command::{
         ApproveRequest, RegisterPrincipal, RejectRequest, RevokePrincipal, RotatePrincipal, SealOriginal, Under,
     },
-    genesis, item, register, request, session,
+    disposal,
+    disposal::{ApproveDisposal, SignDisposal, WithdrawDisposal},
+    erasure, genesis, item, register, request, session,
     tables::{CLUSTER, ClusterRow, PrincipalRow},
     upload,
 };
@@ -115,6 +117,15 @@ fn decide(decision: &mut Decision<'_>, command: &Command) -> Result<Answer, Stop
         Command::Tick(tick) => register::tick(decision, tick),
         Command::NoteRefusal(note) => register::note_refusal(decision, note),
         Command::CreateCluster(create) => genesis::create(decision, create),
+        Command::ProposeDisposal(propose) => disposal::propose(decision, propose),
+        Command::ApproveDisposal(approve) => disposal::approve(decision, approve),
+        Command::WithdrawDisposal(withdraw) => disposal::withdraw(decision, withdraw),
+        Command::ExecuteDisposal(execute) => disposal::execute(decision, execute),
+        Command::SignDisposal(sign) => disposal::sign(decision, sign),
+        Command::NoteErasure(note) => erasure::note(decision, note),
+        Command::AttestKeys(word) => erasure::attest(decision, word),
+        Command::CloseLost(lost) => erasure::close_lost(decision, lost),
+        Command::SweepDisposed(sweep) => erasure::sweep(decision, sweep),
     }
 }
 
@@ -139,6 +150,15 @@ const fn act_of(command: &Command) -> Act {
         Command::Tick(_) => Act::ClockTick,
         Command::NoteRefusal(note) => note.act,
         Command::CreateCluster(_) => Act::ClusterCreate,
+        Command::ProposeDisposal(_) => Act::DisposalPropose,
+        Command::ApproveDisposal(_) => Act::DisposalApprove,
+        Command::WithdrawDisposal(_) => Act::DisposalWithdraw,
+        Command::ExecuteDisposal(_) => Act::DisposalExecute,
+        Command::SignDisposal(_) => Act::DisposalSign,
+        Command::NoteErasure(_) => Act::DisposalErase,
+        Command::AttestKeys(_) => Act::DisposalAttest,
+        Command::CloseLost(_) => Act::DisposalCloseLost,
+        Command::SweepDisposed(_) => Act::DisposalSweep,
     }
 }
 
@@ -182,7 +202,23 @@ fn subject_of(command: &Command) -> (Vec<ItemId>, BTreeMap<Fact, Value>) {
             facts(&[(Fact::Device, device.device.as_str().into()), (Fact::Unit, device.unit.as_str().into())]),
         ),
         Command::NoteRefusal(note) => (note.item.into_iter().collect(), facts(&[])),
-        Command::Tick(_) | Command::ExpireUploads(_) | Command::CreateCluster(_) => (Vec::new(), facts(&[])),
+        Command::ProposeDisposal(propose) => {
+            let items = propose.items.iter().take(limits::DISPOSAL_ITEMS_MAX);
+            (items.map(|proposed| proposed.item).collect(), facts(&[]))
+        }
+        Command::ApproveDisposal(ApproveDisposal { batch })
+        | Command::WithdrawDisposal(WithdrawDisposal { batch, .. })
+        | Command::SignDisposal(SignDisposal { batch }) => (Vec::new(), facts(&[(Fact::Batch, (*batch).into())])),
+        Command::ExecuteDisposal(execute) => (Vec::new(), facts(&[(Fact::Batch, execute.batch.into())])),
+        Command::NoteErasure(note) => (
+            Vec::new(),
+            facts(&[(Fact::Disk, note.disk.as_bytes().as_slice().into()), (Fact::Order, note.order.0.into())]),
+        ),
+        Command::AttestKeys(word) => (Vec::new(), facts(&[(Fact::Batch, word.batch.into())])),
+        Command::CloseLost(lost) => (Vec::new(), facts(&[(Fact::Finding, lost.keeper.to_string().into())])),
+        Command::Tick(_) | Command::ExpireUploads(_) | Command::CreateCluster(_) | Command::SweepDisposed(_) => {
+            (Vec::new(), facts(&[]))
+        }
     }
 }
 
@@ -205,7 +241,7 @@ impl<'a> Decision<'a> {
         let mut decision = Self::about_nothing(rows, context, act_of(command))?;
         let (items, subject) = subject_of(command);
         decision.subject = subject;
-        items.into_iter().for_each(|item| decision.about(item));
+        decision.about_all(&items);
         Ok(decision)
     }
 
@@ -244,6 +280,17 @@ impl Decision<'_> {
         if !self.items.contains(&item) {
             self.items.push(item);
         }
+    }
+
+    /// As [`Self::about`], of many.
+    pub(crate) fn about_all(&mut self, items: &[ItemId]) {
+        let known: BTreeSet<_> = self.items.iter().copied().collect();
+        self.items.extend(items.iter().filter(|item| !known.contains(item)));
+    }
+
+    /// Appends a record of why one item was left out of what is done.
+    pub(crate) fn record_left_out(&mut self, act: Act, refusal: &Refusal, item: ItemId, facts: BTreeMap<Fact, Value>) {
+        self.record_refused(self.stamp.clone(), act, refusal, vec![item], facts);
     }
 
     /// Bounds the wall time anew, after the clock was ticked.

@@ -9,6 +9,8 @@ pub mod act;
 pub mod apply;
 pub mod clock;
 pub mod command;
+pub mod disposal;
+pub mod erasure;
 pub mod genesis;
 pub mod item;
 pub mod profile;

@@ -4,12 +4,19 @@ use std::collections::BTreeMap;
 
 use minicbor::bytes::ByteVec;
 use strongroom_types::{
-    ActivityId, ChunkDigest, ChunkIndex, ClusterId, DeviceId, ItemDigest, ItemId, KeyHash, NodeId, PlacementEpoch,
-    PrincipalId, ProfileName, RecordSeq, Role, SessionId, Sha256Digest, ShardIndex, SubtreeValue, UnitId, UnixMillis,
-    UploadEpoch, VolumeId, rows::Table,
+    ActivityId, BatchId, ChunkDigest, ChunkIndex, ClusterId, DeviceId, DiskId, ItemDigest, ItemId, KeyHash, NodeId,
+    PlacementEpoch, PrincipalId, ProfileName, RecordSeq, Role, SessionId, Sha256Digest, ShardIndex, SubtreeValue,
+    UnitId, UnixMillis, UploadEpoch, VolumeId, rows::Table,
 };
 
-use crate::{clock::ClockRow, profile::Profile, request::RequestRow, session::SessionRow};
+use crate::{
+    clock::ClockRow,
+    disposal::{BatchItemRow, BatchRow},
+    erasure::{EraseOrderRow, Keeper, LostRow, PartRow, Tombstone},
+    profile::Profile,
+    request::RequestRow,
+    session::SessionRow,
+};
 
 /// Principals by name.
 pub const PRINCIPALS: Table<PrincipalId, PrincipalRow> = Table::new(1, "principals");
@@ -45,6 +52,26 @@ pub const COUNTERS: Table<(), CountersRow> = Table::new(17, "counters");
 pub const CLUSTER: Table<(), ClusterRow> = Table::new(18, "cluster");
 /// Open uploads by the instant of their last progress.
 pub const UPLOADS_BY_PROGRESS: Table<(UnixMillis, ItemId), ()> = Table::new(19, "uploads_by_progress");
+/// Batches of disposal by number, newest first.
+pub const DISPOSALS: Table<u64, BatchRow> = Table::new(60, "disposals");
+/// The items of each batch.
+pub const DISPOSAL_ITEMS: Table<(BatchId, ItemId), BatchItemRow> = Table::new(61, "disposal_items");
+/// What remains of items and uploads that are gone.
+pub const TOMBSTONES: Table<ItemId, Tombstone> = Table::new(62, "tombstones");
+/// Orders to every disk, by their record.
+pub const ERASE_ORDERS: Table<RecordSeq, EraseOrderRow> = Table::new(63, "erase_orders");
+/// The last order that each disk has followed.
+pub const DISK_PROGRESS: Table<DiskId, RecordSeq> = Table::new(64, "disk_progress");
+/// What each disk and replica has to do, or did, for each batch.
+pub const PARTS: Table<(BatchId, Keeper), PartRow> = Table::new(65, "disposal_parts");
+/// Parts that are not done, by the order's record: an index over [`PARTS`].
+pub const PARTS_PENDING: Table<(Keeper, RecordSeq), BatchId> = Table::new(66, "disposal_parts_pending");
+/// The batch that an item is in, while it is not decided.
+pub const DISPOSAL_BY_ITEM: Table<ItemId, BatchId> = Table::new(67, "disposal_by_item");
+/// Disks and replicas that were called lost.
+pub const LOST: Table<Keeper, LostRow> = Table::new(68, "lost_keepers");
+/// Items and uploads that are gone and whose manifests are not swept yet.
+pub const UNSWEPT: Table<ItemId, ()> = Table::new(69, "unswept");
 
 /// A key part that sorts the greatest number first.
 #[must_use]

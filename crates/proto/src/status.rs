@@ -52,7 +52,12 @@ pub const fn code(reason: Reason) -> Code {
         | Reason::FloorUnspecified
         | Reason::ClockUntrusted
         | Reason::UploadExpired
-        | Reason::RollbackSuspected => Code::FailedPrecondition,
+        | Reason::RollbackSuspected
+        | Reason::Disposed
+        | Reason::CoolingOff
+        | Reason::DisposalIncomplete
+        | Reason::PermitInvalid
+        | Reason::InDisposal => Code::FailedPrecondition,
         Reason::OriginalImmutable | Reason::AlreadyExists => Code::AlreadyExists,
         Reason::NoSuchAct => Code::Unimplemented,
         Reason::FieldMissing | Reason::InvalidArgument | Reason::IdempotencyKeyReused => Code::InvalidArgument,

@@ -240,6 +240,10 @@ counted_id! {
     RequestId, u64, "REQ-"
 }
 counted_id! {
+    /// A batch of a disposal 销毁批次. Shown as `DSP-1`.
+    BatchId, u64, "DSP-"
+}
+counted_id! {
     /// Position of a record in the ledger, from 0. Shown as `#0`.
     RecordSeq, u64, "#"
 }

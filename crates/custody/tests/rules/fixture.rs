@@ -313,6 +313,13 @@ fn check_granted(command: &Command, answer: &Answer, actor: &Actor, next_seq: Re
         (Command::CommitProgress(_), _) => 0,
         (Command::Tick(_), _) => records.len(),
         (Command::ExpireUploads(_), Answer::Expired(count)) => usize::try_from(*count).expect("few"),
+        // Besides the disposal, one refusal of each item that dropped out.
+        (Command::ExecuteDisposal(_), Answer::Disposal(row)) => {
+            1 + row.execution.as_ref().map_or(0, |execution| usize::try_from(execution.dropped).expect("few"))
+        }
+        // Progress through debris is no event, and neither is a word that was given before.
+        (Command::NoteErasure(_) | Command::SweepDisposed(_), _) => records.len().min(1),
+        (Command::AttestKeys(_), Answer::Recorded(seq)) => usize::from(*seq >= next_seq),
         (Command::CreateCluster(create), _) => {
             1 + create.profiles.len() + create.units.len() + create.devices.len() + create.principals.len()
         }
@@ -379,6 +386,15 @@ fn act_of(command: &Command) -> Act {
         Command::Tick(_) => Act::ClockTick,
         Command::NoteRefusal(note) => note.act,
         Command::ExpireUploads(_) => Act::UploadExpire,
+        Command::ProposeDisposal(_) => Act::DisposalPropose,
+        Command::ApproveDisposal(_) => Act::DisposalApprove,
+        Command::WithdrawDisposal(_) => Act::DisposalWithdraw,
+        Command::ExecuteDisposal(_) => Act::DisposalExecute,
+        Command::SignDisposal(_) => Act::DisposalSign,
+        Command::NoteErasure(_) => Act::DisposalErase,
+        Command::AttestKeys(_) => Act::DisposalAttest,
+        Command::CloseLost(_) => Act::DisposalCloseLost,
+        Command::SweepDisposed(_) => Act::DisposalSweep,
         Command::CreateCluster(_) => Act::ClusterCreate,
     }
 }
@@ -398,7 +414,18 @@ fn named_items(command: &Command) -> Vec<ItemId> {
             Under::View(_, item) | Under::StandingView(item, _) => vec![item],
         },
         Command::NoteRefusal(note) => note.item.into_iter().collect(),
-        Command::ApproveRequest(_)
+        Command::ProposeDisposal(propose) => {
+            propose.items.iter().take(limits::DISPOSAL_ITEMS_MAX).map(|proposed| proposed.item).collect()
+        }
+        Command::ApproveDisposal(_)
+        | Command::WithdrawDisposal(_)
+        | Command::ExecuteDisposal(_)
+        | Command::SignDisposal(_)
+        | Command::NoteErasure(_)
+        | Command::AttestKeys(_)
+        | Command::CloseLost(_)
+        | Command::SweepDisposed(_)
+        | Command::ApproveRequest(_)
         | Command::RejectRequest(_)
         | Command::EndSession(_)
         | Command::RegisterPrincipal(_)

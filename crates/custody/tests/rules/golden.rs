@@ -6,6 +6,8 @@ use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 use strongroom_custody::{
     Answer,
     clock::{ClockRow, ReadingRow},
+    disposal::{BatchItemRow, BatchRow, BatchState, ExecutionRow, ItemFate, StepRow},
+    erasure::{DisposedItem, EraseOrderRow, LostRow, PartRow, PartState, Tombstone},
     profile::{Profile, RequestAct},
     request::{ApprovalRow, RequestRow, RequestState},
     session::SessionRow,
@@ -14,7 +16,10 @@ use strongroom_custody::{
         Retention, UnitRow, UploadRow,
     },
 };
-use strongroom_types::{ChunkIndex, NodeId, RecordSeq, RequestId, Role, ShardIndex, UploadEpoch, rows::encode};
+use strongroom_types::{
+    BatchId, ChunkIndex, EraseList, EraseTarget, NodeId, Reason, RecordSeq, Refusal, RequestId, Role, ShardIndex,
+    UploadEpoch, rows::encode,
+};
 
 use crate::{
     fixture::{DAY, GATEWAY, START, created, description, end, fields, id, item, key, session, step, unit},
@@ -76,6 +81,9 @@ fn answers_are_stored_as_they_always_were() {
         Answer::SessionBegun(session(5), RecordSeq(6)),
         Answer::Ticked(START),
         Answer::Expired(7),
+        Answer::Disposal(Box::new(batch(BatchState::Closed, Some(execution())))),
+        Answer::Followed(RecordSeq(8)),
+        Answer::Swept(9),
     ];
     let name = |answer: &Answer| format!("{answer:?}").split('(').next().unwrap_or_default().to_owned();
     check("answers", answers.iter().map(|answer| line(&name(answer), answer)).collect());
@@ -105,6 +113,25 @@ fn rows_are_stored_as_they_always_were() {
         line("clock", &clock()),
         line("counters", &CountersRow { requests: 1, items: 300, uploads: 70_000 }),
         line("cluster", &created().cluster),
+        line("disposals proposed", &batch(BatchState::Proposed, None)),
+        line("disposals withdrawn", &batch(BatchState::Withdrawn(id("legal"), "objection".to_owned()), None)),
+        line("disposals executed", &batch(BatchState::Executed, Some(execution()))),
+        line("disposal_items", &listed(ItemFate::Listed)),
+        line("disposal_items disposed", &listed(ItemFate::Disposed)),
+        line("disposal_items dropped", &listed(ItemFate::Dropped(Refusal::new(Reason::HoldActive, "C1", "held", "")))),
+        line("tombstones disposed", &disposed()),
+        line("tombstones expired", &Tombstone::Expired(unit("U1"), RecordSeq(4))),
+        line("erase_orders", &order(Some(BatchId(2)), EraseTarget::Item(item(1)))),
+        line("erase_orders debris", &order(None, EraseTarget::Upload(item(1), UploadEpoch(2), ChunkIndex(16)))),
+        line("disk_progress", &RecordSeq(14)),
+        line("disposal_parts", &part(PartState::Pending)),
+        line(
+            "disposal_parts erased",
+            &part(PartState::Erased { seq: RecordSeq(15), shards: 6, payload_bytes: 6 << 20 }),
+        ),
+        line("disposal_parts keys gone", &part(PartState::KeysGone { seq: RecordSeq(16), purged_to: 300 })),
+        line("disposal_parts lost", &part(PartState::Lost { seq: RecordSeq(17) })),
+        line("lost_keepers", &LostRow { reason: "burnt".to_owned(), first: step_by("legal"), second: None }),
     ];
     check("rows", lines);
 }
@@ -176,6 +203,65 @@ fn request(state: RequestState) -> RequestRow {
         approvals: vec![ApprovalRow { approver: id("head"), role: Role::Head, at: START, seq: RecordSeq(8) }],
         uses: 1,
     }
+}
+
+fn step_by(name: &str) -> StepRow {
+    StepRow { by: id(name), at: START, seq: RecordSeq(13) }
+}
+
+fn batch(state: BatchState, execution: Option<Box<ExecutionRow>>) -> BatchRow {
+    BatchRow {
+        id: BatchId(2),
+        proposer: id("archivist"),
+        basis: "到期鉴定".to_owned(),
+        proposed_at: START,
+        not_before: START.plus_ms(7 * DAY),
+        units: vec![unit("U1")],
+        items: 2,
+        state,
+        approvals: vec![step_by("legal"), step_by("head")],
+        seq: RecordSeq(10),
+        execution,
+    }
+}
+
+fn execution() -> Box<ExecutionRow> {
+    Box::new(ExecutionRow {
+        step: step_by("custodian"),
+        supervisors: vec![id("inspector"), id("unit-head")],
+        disposed: 1,
+        dropped: 1,
+        disks_pending: 6,
+        replicas_pending: 3,
+        signatures: vec![step_by("inspector")],
+    })
+}
+
+fn listed(fate: ItemFate) -> BatchItemRow {
+    BatchItemRow { basis: "到期鉴定".to_owned(), unit: unit("U1"), fate }
+}
+
+fn disposed() -> Tombstone {
+    let was = sealed();
+    Tombstone::Disposed(Box::new(DisposedItem {
+        unit: was.description.unit,
+        device: was.description.device,
+        original: was.original,
+        sealed_at: was.sealed_at,
+        sealed_by: was.seq,
+        retention: was.retention,
+        batch: BatchId(2),
+        disposed_at: START.plus_ms(DAY),
+        disposed_by: RecordSeq(13),
+    }))
+}
+
+fn order(batch: Option<BatchId>, target: EraseTarget) -> EraseOrderRow {
+    EraseOrderRow { batch, list: EraseList::new([target]).expect("a list") }
+}
+
+const fn part(state: PartState) -> PartRow {
+    PartRow { node: NodeId(3), state }
 }
 
 fn reading(ended: Option<RecordSeq>) -> SessionRow {

@@ -6,6 +6,7 @@
 mod fixture;
 
 mod determinism;
+mod disposals;
 mod golden;
 mod items;
 mod registers;

@@ -8,14 +8,19 @@ use strongroom_custody::{
         AddDevice, AddUnit, ApproveRequest, BeginSession, EndSession, ExpireUploads, LabelItem, NoteRefusal,
         RegisterPrincipal, RejectRequest, ResumeUpload, RevokePrincipal, RotatePrincipal, Seal, Tick, Under,
     },
+    disposal::{
+        ApproveDisposal, DiskOfNode, ExecuteDisposal, ProposeDisposal, ProposedItem, SignDisposal, WithdrawDisposal,
+    },
+    erasure::{AttestKeys, CloseLost, Keeper, NoteErasure, SweepDisposed},
     profile::RequestAct,
     tables::{AbsentShard, DeviceType},
 };
-use strongroom_types::{ChunkIndex, NodeId, Reason, Refusal, RequestId, Role, ShardIndex};
+use strongroom_types::{BatchId, ChunkIndex, DiskId, NodeId, Reason, RecordSeq, Refusal, RequestId, Role, ShardIndex};
 
 use crate::fixture::{GATEWAY, START, created, end, id, item, key, open, progress, session, small, submit};
 
 pub(crate) const NO_REQUEST: RequestId = RequestId(999);
+pub(crate) const NO_BATCH: BatchId = BatchId(999);
 
 /// Commands that people and stations send.
 pub(crate) fn of_clients() -> Vec<Command> {
@@ -48,6 +53,23 @@ pub(crate) fn of_clients() -> Vec<Command> {
             device_type: DeviceType::Camera,
             brand_model: "C1".to_owned(),
         }),
+        Command::ProposeDisposal(ProposeDisposal {
+            items: vec![
+                ProposedItem { item: item(7), basis: String::new() },
+                ProposedItem { item: item(8), basis: "期满鉴定".to_owned() },
+            ],
+            basis: "到期".to_owned(),
+        }),
+        Command::ApproveDisposal(ApproveDisposal { batch: NO_BATCH }),
+        Command::WithdrawDisposal(WithdrawDisposal { batch: NO_BATCH, reason: "objection".to_owned() }),
+        Command::ExecuteDisposal(Box::new(ExecuteDisposal {
+            batch: NO_BATCH,
+            supervisors: vec![id("inspector"), id("unit-head")],
+            disks: vec![DiskOfNode { disk: DiskId::new([0xd1; 16]), node: NodeId(1) }],
+            replicas: vec![NodeId(1), NodeId(2)],
+        })),
+        Command::SignDisposal(SignDisposal { batch: NO_BATCH }),
+        Command::CloseLost(CloseLost { keeper: Keeper::Disk(DiskId::new([0xd1; 16])), reason: "burnt".to_owned() }),
     ]
 }
 
@@ -70,6 +92,21 @@ pub(crate) fn of_nodes() -> Vec<Command> {
         }),
         Command::ExpireUploads(ExpireUploads { limit: 10 }),
         Command::CreateCluster(Box::new(created())),
+        Command::NoteErasure(Box::new(NoteErasure {
+            disk: DiskId::new([0xd1; 16]),
+            order: RecordSeq(99_999),
+            shards: 3,
+            payload_bytes: 3 << 20,
+            signature: vec![5; 64].into(),
+            vkey: "n1+key".to_owned(),
+        })),
+        Command::AttestKeys(Box::new(AttestKeys {
+            batch: NO_BATCH,
+            purged_to: 70_000,
+            signature: vec![6; 64].into(),
+            vkey: "n1+key".to_owned(),
+        })),
+        Command::SweepDisposed(SweepDisposed { limit: 500 }),
     ]
 }
 
@@ -96,6 +133,15 @@ pub(crate) const fn number(command: &Command) -> u8 {
         Command::NoteRefusal(_) => 17,
         Command::ExpireUploads(_) => 18,
         Command::CreateCluster(_) => 20,
+        Command::ProposeDisposal(_) => 71,
+        Command::ApproveDisposal(_) => 72,
+        Command::WithdrawDisposal(_) => 73,
+        Command::ExecuteDisposal(_) => 74,
+        Command::SignDisposal(_) => 75,
+        Command::NoteErasure(_) => 76,
+        Command::AttestKeys(_) => 77,
+        Command::CloseLost(_) => 78,
+        Command::SweepDisposed(_) => 79,
     }
 }
 
@@ -105,5 +151,6 @@ fn there_is_a_sample_of_every_command() {
     numbers.dedup();
     numbers.sort_unstable();
     let gone = 19;
-    assert_eq!(numbers, (0..=20).filter(|number| *number != gone).collect::<Vec<_>>());
+    let known = (0..=20).filter(|number| *number != gone).chain(71..=79);
+    assert_eq!(numbers, known.collect::<Vec<_>>());
 }
