@@ -11,6 +11,7 @@ mod profile;
 mod unit;
 
 mod copy_out;
+mod disposal;
 mod ingest;
 mod item;
 mod request;
@@ -63,6 +64,9 @@ pub(crate) enum Command {
     /// Requests for footage and their approvals
     #[command(subcommand)]
     Request(request::Request),
+    /// Disposal 销毁: the only delete, from the proposal to the certificate
+    #[command(subcommand)]
+    Disposal(disposal::Disposal),
     /// Writes what an approved request grants into a folder
     CopyOut(copy_out::CopyOut),
     /// Shows an item of an approved request to a player on this machine, at an address of one session
@@ -92,6 +96,7 @@ impl Command {
             Self::Ingest(command) => on_threads(command.run(globals)),
             Self::Item(command) => on_one_thread(command.run(globals)),
             Self::Request(command) => on_one_thread(command.run(globals)),
+            Self::Disposal(command) => on_one_thread(command.run(globals)),
             Self::CopyOut(command) => on_threads(command.run(globals)),
             Self::View(command) => on_threads(command.run(globals)),
             Self::Verify(command) => command.run(globals),

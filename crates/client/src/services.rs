@@ -37,6 +37,10 @@ macro_rules! unary {
     };
 }
 
+mod disposal;
+
+pub use disposal::LostKeeper;
+
 /// Which items to list. Empty filters take everything of the caller's unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ItemFilter {

@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod catalog;
 mod cluster;
+mod disposal;
 mod ingest;
 mod ledger;
 mod record;
@@ -15,8 +16,8 @@ use axum::{Router, middleware};
 use strongroom_proto::{
     DESCRIPTORS, access::access_service_server::AccessServiceServer, admin::admin_service_server::AdminServiceServer,
     catalog::catalog_service_server::CatalogServiceServer, cluster::cluster_service_server::ClusterServiceServer,
-    ingest::ingest_service_server::IngestServiceServer, ledger::ledger_service_server::LedgerServiceServer,
-    request::request_service_server::RequestServiceServer,
+    disposal::disposal_service_server::DisposalServiceServer, ingest::ingest_service_server::IngestServiceServer,
+    ledger::ledger_service_server::LedgerServiceServer, request::request_service_server::RequestServiceServer,
 };
 use strongroom_types::limits;
 use tonic::service::Routes;
@@ -40,6 +41,7 @@ pub(crate) fn routes<H: Health>(node: &Arc<Node>, edge: Edge, health: HealthServ
         .add_service(sized!(IngestServiceServer, ingest::Ingest(edge.clone())))
         .add_service(sized!(CatalogServiceServer, catalog::Catalogue(edge.clone())))
         .add_service(sized!(RequestServiceServer, request::Requests(edge.clone())))
+        .add_service(sized!(DisposalServiceServer, disposal::Disposals(edge.clone())))
         .add_service(sized!(AccessServiceServer, access::Access(edge.clone())))
         .add_service(sized!(AdminServiceServer, admin::Admin(edge.clone())))
         .add_service(sized!(LedgerServiceServer, ledger::Ledger(edge.clone())))

@@ -154,9 +154,11 @@ async fn a_permit_of_another_cluster_is_refused() {
     assert!(matches!(error, PermitError::OtherCluster { .. }), "{error:?}");
 }
 
+type Spoil = fn(PermitProof) -> PermitProof;
+
 #[tokio::test]
 async fn a_truncated_or_altered_proof_is_refused() {
-    let spoils: [(&str, fn(PermitProof) -> PermitProof); 6] = [
+    let spoils: [(&str, Spoil); 6] = [
         ("a hash less", |mut good| {
             good.proof.inclusion.hashes.pop();
             good
