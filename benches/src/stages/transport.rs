@@ -17,7 +17,7 @@ use strongroom_net::{
     tuning::{NetTuning, tune_server},
 };
 use strongroom_proto::peer::{
-    GetShardRequest, GetShardResponse, PutShardRequest, PutShardResponse,
+    GetShardRequest, GetShardResponse, PutShardRequest, PutShardResponse, PutShardsRequest, PutShardsResponse,
     shard_service_client::ShardServiceClient,
     shard_service_server::{ShardService, ShardServiceServer},
 };
@@ -133,6 +133,10 @@ impl ShardService for Echo {
     async fn put_shard(&self, request: Request<PutShardRequest>) -> Result<Response<PutShardResponse>, Status> {
         assert_eq!(request.get_ref().payload.len(), MESSAGE_BYTES);
         Ok(Response::new(PutShardResponse {}))
+    }
+
+    async fn put_shards(&self, _: Request<PutShardsRequest>) -> Result<Response<PutShardsResponse>, Status> {
+        Err(Status::unimplemented("one at a time"))
     }
 
     async fn get_shard(&self, _: Request<GetShardRequest>) -> Result<Response<GetShardResponse>, Status> {

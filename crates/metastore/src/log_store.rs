@@ -2,8 +2,8 @@
 //!
 //! Promises that a vote, an append, a truncation and a purge are on disk before they are answered; that a purge
 //! never passes the durable snapshot; and that what is read is what was appended, without gaps. The `committed`
-//! mark alone is written without a sync of its own: it is a hint that spares replay, the next append carries it
-//! to disk, and losing it loses nothing that a majority holds.
+//! mark alone is not written by itself: it is a hint that spares replay, the next append carries it to disk, and
+//! losing it loses nothing that a majority holds.
 //!
 //! A damaged write-ahead log is refused at open unless the damage is a torn last record: silently dropping synced
 //! votes or entries would break what this node has promised to others.
@@ -31,6 +31,7 @@ use crate::{
     encoding::{self, EntryRow, LogIdRow, VoteRow},
     guard::Guard,
     raft::{Entry, LogId, Payload, StorageError, TypeConfig, Vote},
+    recent::RecentEntries,
     rocks::base_options,
     store_error::{StoreError, Tried, blocking, reading_logs, writing_logs},
 };
@@ -57,6 +58,9 @@ struct Log {
     /// Last entry of the newest durable snapshot; none where purges are not held back (a test of the log alone).
     durable_snapshot: Option<watch::Receiver<Option<LogId>>>,
     tail: Mutex<Tail>,
+    recent: Mutex<RecentEntries>,
+    /// The mark as it was last told, until a write carries it.
+    committed: Mutex<Option<Option<LogId>>>,
 }
 
 /// Both ends of the log.
@@ -82,7 +86,14 @@ impl LogStore {
             [("default", Options::default()), (META, Options::default()), (LOG, log_options())],
         )
         .tried("open the log")?;
-        let log = Log { db, guard, durable_snapshot, tail: Mutex::new(Tail { purged: None, last: None }) };
+        let log = Log {
+            db,
+            guard,
+            durable_snapshot,
+            tail: Mutex::new(Tail { purged: None, last: None }),
+            recent: Mutex::default(),
+            committed: Mutex::default(),
+        };
         log.claim(node)?;
         let purged = log.read_meta::<LogIdRow>(KEY_PURGED)?.map(LogId::from);
         let last = log.last_entry()?.map(|entry| entry.log_id).or(purged);
@@ -123,6 +134,15 @@ impl LogStore {
         Ok(())
     }
 
+    /// What was appended lately comes from memory, on the asking thread.
+    async fn entries(&self, start: u64, end: u64, bytes_max: usize) -> Result<Vec<Entry>, StoreError> {
+        let recent = if std::env::var_os("X_NO_RECENT").is_some() { None } else { self.log.recent().range(start, end, bytes_max) };
+        match recent {
+            Some(entries) => Ok(entries),
+            None => self.run(move |log| log.entries(start, end, bytes_max)).await,
+        }
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Log) -> Result<T, StoreError> + Send + 'static,
@@ -138,11 +158,11 @@ impl RaftLogReader<TypeConfig> for LogStore {
         range: RB,
     ) -> Result<Vec<Entry>, StorageError> {
         let (start, end) = half_open(&range);
-        self.run(move |log| log.entries(start, end, usize::MAX)).await.map_err(reading_logs)
+        self.entries(start, end, usize::MAX).await.map_err(reading_logs)
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, StorageError> {
-        self.run(move |log| log.entries(start, end, REPLICATION_BYTES)).await.map_err(reading_logs)
+        self.entries(start, end, REPLICATION_BYTES).await.map_err(reading_logs)
     }
 }
 
@@ -168,11 +188,16 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {
-        self.log.save_committed(committed).map_err(writing_logs)
+        *self.log.committed() = Some(committed);
+        Ok(())
     }
 
     async fn read_committed(&mut self) -> Result<Option<LogId>, StorageError> {
-        Ok(self.log.read_meta::<LogIdRow>(KEY_COMMITTED).map_err(reading_logs)?.map(Into::into))
+        let told = *self.log.committed();
+        match told {
+            Some(committed) => Ok(committed),
+            None => Ok(self.log.read_meta::<LogIdRow>(KEY_COMMITTED).map_err(reading_logs)?.map(Into::into)),
+        }
     }
 
     async fn append<I>(&mut self, entries: I, callback: LogFlushed<TypeConfig>) -> Result<(), StorageError>
@@ -181,15 +206,14 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I::IntoIter: OptionalSend,
     {
         let mut forms = Vec::new();
-        let mut last = None;
         for entry in entries {
             if let Payload::Normal(batch) = &entry.payload {
                 batch.logged.raise();
             }
-            last = Some(entry.log_id);
-            forms.push((entry.log_id.index, encoding::to_bytes(&EntryRow::from(&entry))));
+            let form = encoding::to_bytes(&EntryRow::from(&entry));
+            forms.push((entry, form));
         }
-        match self.run(move |log| log.append(&forms, last)).await {
+        match self.run(move |log| log.append(forms)).await {
             Ok(()) => {
                 callback.log_io_completed(Ok(()));
                 Ok(())
@@ -230,29 +254,24 @@ impl Log {
         Ok(self.guard.record_vote(vote)?)
     }
 
-    fn save_committed(&self, committed: Option<LogId>) -> Result<(), StoreError> {
-        let cf = self.cf(META)?;
-        let written = match committed {
-            Some(id) => self.db.put_cf(cf, KEY_COMMITTED, encoding::to_bytes(&LogIdRow::from(id))),
-            None => self.db.delete_cf(cf, KEY_COMMITTED),
-        };
-        written.tried("save the committed mark")
-    }
-
-    fn append(&self, forms: &[(u64, Vec<u8>)], last: Option<LogId>) -> Result<(), StoreError> {
-        let Some(last) = last else { return Ok(()) };
+    fn append(&self, forms: Vec<(Entry, Vec<u8>)>) -> Result<(), StoreError> {
+        let Some(last) = forms.last().map(|(entry, _)| entry.log_id) else { return Ok(()) };
         self.write_synced("append to the log", |batch| {
             let cf = self.cf(LOG)?;
-            for (index, form) in forms {
-                batch.put_cf(cf, index.to_be_bytes(), form);
+            for (entry, form) in &forms {
+                batch.put_cf(cf, entry.log_id.index.to_be_bytes(), form);
             }
             Ok(())
         })?;
+        let mut recent = self.recent();
+        forms.into_iter().for_each(|(entry, form)| recent.push(entry, form.len()));
+        drop(recent);
         self.tail().last = Some(last);
         Ok(())
     }
 
     fn truncate(&self, from: u64) -> Result<(), StoreError> {
+        self.recent().truncate(from);
         self.write_synced("truncate the log", |batch| {
             batch.delete_range_cf(self.cf(LOG)?, from.to_be_bytes(), u64::MAX.to_be_bytes());
             Ok(())
@@ -265,6 +284,7 @@ impl Log {
 
     fn purge(&self, upto: LogId) -> Result<(), StoreError> {
         self.check_snapshot_covers(upto)?;
+        self.recent().purge(upto.index);
         self.write_synced("purge the log", |batch| {
             batch.delete_range_cf(self.cf(LOG)?, 0_u64.to_be_bytes(), (upto.index + 1).to_be_bytes());
             batch.put_cf(self.cf(META)?, KEY_PURGED, encoding::to_bytes(&LogIdRow::from(upto)));
@@ -331,6 +351,12 @@ impl Log {
     ) -> Result<(), StoreError> {
         let mut batch = WriteBatch::default();
         fill(&mut batch)?;
+        let told = self.committed().take();
+        match told {
+            Some(Some(id)) => batch.put_cf(self.cf(META)?, KEY_COMMITTED, encoding::to_bytes(&LogIdRow::from(id))),
+            Some(None) => batch.delete_cf(self.cf(META)?, KEY_COMMITTED),
+            None => {}
+        }
         let mut options = WriteOptions::default();
         options.set_sync(true);
         self.db.write_opt(batch, &options).tried(act)
@@ -338,6 +364,14 @@ impl Log {
 
     fn cf(&self, name: &'static str) -> Result<&ColumnFamily, StoreError> {
         self.db.cf_handle(name).ok_or(StoreError::ColumnFamily(name))
+    }
+
+    fn committed(&self) -> std::sync::MutexGuard<'_, Option<Option<LogId>>> {
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn recent(&self) -> std::sync::MutexGuard<'_, RecentEntries> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tail(&self) -> std::sync::MutexGuard<'_, Tail> {

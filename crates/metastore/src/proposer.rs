@@ -164,6 +164,8 @@ impl Proposer {
 async fn collect(core: Arc<Core>, mut waiting: mpsc::Receiver<Waiting>) {
     let in_flight = Arc::new(Semaphore::new(usize::try_from(BATCHES_IN_FLIGHT).expect("a few")));
     let mut held_over = None;
+    let gap = Duration::from_millis(knob("X_ENTRY_GAP", 0));
+    let mut next_entry = Instant::now();
     loop {
         let Ok(mut permit) = Arc::clone(&in_flight).acquire_owned().await else { return };
         let first = match held_over.take() {
@@ -176,6 +178,8 @@ async fn collect(core: Arc<Core>, mut waiting: mpsc::Receiver<Waiting>) {
         if matches!(core.leader(), Leader::Here) {
             let Ok(others) = Arc::clone(&in_flight).acquire_many_owned(BATCHES_IN_FLIGHT - 1).await else { return };
             permit.merge(others);
+            tokio::time::sleep_until(next_entry).await;
+            next_entry = Instant::now() + gap;
         }
         let mut batch = fill(first, &mut waiting, &mut held_over);
         let leads = matches!(core.leader(), Leader::Here);
@@ -193,6 +197,10 @@ async fn collect(core: Arc<Core>, mut waiting: mpsc::Receiver<Waiting>) {
     }
 }
 
+
+fn knob(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
 /// A batch that begins with `first`. What waited past its deadline is answered instead; what does not fit is held over.
 fn fill(first: Waiting, waiting: &mut mpsc::Receiver<Waiting>, held_over: &mut Option<Waiting>) -> Vec<Waiting> {
     let now = Instant::now();

@@ -16,7 +16,10 @@ use std::{
 
 use bytes::Bytes;
 use openraft::{OptionalSend, RaftSnapshotBuilder, Snapshot, storage::RaftStateMachine};
-use strongroom_types::{NodeId, rows::Overlay};
+use strongroom_types::{
+    NodeId,
+    rows::{Overlay, Rows},
+};
 use tokio::sync::watch;
 
 use crate::{
@@ -27,6 +30,7 @@ use crate::{
     raft::{
         Entry, LogId, Opaque, Outcomes, Payload, SnapshotData, SnapshotMeta, StorageError, StoredMembership, TypeConfig,
     },
+    read_once::ReadOnce,
     snapshot::{SnapshotFolder, Snapshots},
     store_error::{StoreError, blocking, writing_snapshot, writing_state},
 };
@@ -141,6 +145,9 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     {
         let entries = entries.into_iter().collect::<Vec<_>>();
         let state = Arc::clone(&self.state);
+        if std::env::var_os("X_INLINE").is_some() {
+            return entries.into_iter().map(|entry| state.apply(entry)).collect::<Result<_, _>>().map_err(writing_state);
+        }
         let applied = blocking(move || entries.into_iter().map(|entry| state.apply(entry)).collect()).await;
         applied.map_err(writing_state)
     }
@@ -185,7 +192,8 @@ impl State {
         let index = entry.log_id.index;
         let at = EntryPosition { term: entry.log_id.leader_id.term, index };
         let rows = view.rows();
-        let mut overlay = Overlay::new(&*rows);
+        let rows = ReadOnce::new(&*rows);
+        let mut overlay = Overlay::new(&rows);
         let failed = |source| StoreError::Apply { index, source };
         let outcomes = match entry.payload {
             Payload::Blank => Vec::new(),

@@ -1,19 +1,25 @@
 //! Shards on another node's disks, and the one place where shards and their errors turn into messages and back.
 //!
-//! Payloads are not copied. Each end compares crc32c with what it has in hand: the receiving store when a shard is
+//! Small shards share calls: [`small_puts`]. Payloads are not copied. Each end compares crc32c with what it has in hand: the receiving store when a shard is
 //! put, this side when one is read. Each call has a deadline; what does not answer by then counts as unreachable.
 //!
 //! Scrubbing, listing, statistics and erasing are not offered between nodes, on purpose: each node does these to its
 //! own disks ([`strongroom_shardstore::DiskKeeper`]), and erases only against a permit that it has verified itself.
+
+mod small_puts;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::join_all;
 use strongroom_proto::convert::{fixed, required};
 use strongroom_proto::peer::shard_service_client::ShardServiceClient;
-use strongroom_proto::peer::{GetShardRequest, GetShardResponse, PutShardRequest, ShardAddress as WireAddress};
+use strongroom_proto::peer::{
+    GetShardRequest, GetShardResponse, PutShardOutcome, PutShardRequest, PutShardsRequest, PutShardsResponse,
+    ShardAddress as WireAddress,
+};
 use strongroom_proto::status;
 use strongroom_shardstore::{
     Corruption, GetError, PutError, PutShard, ShardAddress, ShardHeader, ShardStore, VerifiedShard, crc32c,
@@ -22,8 +28,10 @@ use strongroom_types::{
     ChunkIndex, DiskId, PlacementEpoch, Reason, Refusal, ShardIndex, UploadEpoch, VolumeId, limits,
 };
 use tonic::transport::Channel;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt};
+
+use small_puts::SmallPuts;
 
 const DOMAIN: &str = "strongroom";
 
@@ -47,22 +55,27 @@ impl Default for ShardDeadlines {
 pub struct RemoteShards {
     client: ShardServiceClient<Channel>,
     deadlines: ShardDeadlines,
+    small: SmallPuts,
 }
 
 impl RemoteShards {
-    /// Over a channel to that node's peer port.
+    /// Over a channel to that node's peer port. Starts a task that sends small shards; it ends with the last clone.
     #[must_use]
     pub fn new(channel: Channel, deadlines: ShardDeadlines) -> Self {
         let client = ShardServiceClient::new(channel)
             .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
             .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
-        Self { client, deadlines }
+        let small = SmallPuts::start(client.clone(), deadlines.put);
+        Self { client, deadlines, small }
     }
 }
 
 #[async_trait]
 impl ShardStore for RemoteShards {
     async fn put(&self, shard: PutShard) -> Result<(), PutError> {
+        if shard.payload.len() <= limits::SMALL_SHARD_BYTES_MAX && std::env::var_os("X_NO_SMALL").is_none() {
+            return self.small.put(shard).await;
+        }
         let (disk, address) = (shard.disk, shard.address);
         let mut client = self.client.clone();
         answer_within(self.deadlines.put, put_request(shard), |request| async move { client.put_shard(request).await })
@@ -124,6 +137,41 @@ pub fn put_request_from_proto(request: PutShardRequest) -> Result<PutShard, Refu
         payload: request.payload,
         payload_crc32c: Some(request.payload_crc32c),
     })
+}
+
+/// Puts the shards of a message into `store`, all at once, and says of each what became of it.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` where there are more than a call may hold; then none is stored.
+pub async fn put_all(store: &impl ShardStore, request: PutShardsRequest) -> Result<PutShardsResponse, Refusal> {
+    if request.shards.len() > limits::PUT_SHARDS_MAX {
+        return Err(Refusal::invalid(format!("shards: a call stores at most {} shards", limits::PUT_SHARDS_MAX)));
+    }
+    let puts = request.shards.into_iter().map(|shard| async {
+        let shard = put_request_from_proto(shard).map_err(|refusal| status::from_refusal(&refusal))?;
+        store.put(shard).await.map_err(|error| status_from_put_error(&error))
+    });
+    let outcomes = join_all(puts).await.into_iter().map(|outcome| put_outcome(outcome.err())).collect();
+    Ok(PutShardsResponse { outcomes })
+}
+
+fn put_outcome(failed: Option<Status>) -> PutShardOutcome {
+    let Some(status) = failed else { return PutShardOutcome::default() };
+    PutShardOutcome {
+        code: i32::from(status.code()),
+        message: status.message().to_owned(),
+        details: Bytes::copy_from_slice(status.details()),
+    }
+}
+
+fn put_result(disk: DiskId, address: ShardAddress, outcome: PutShardOutcome) -> Result<(), PutError> {
+    match Code::from_i32(outcome.code) {
+        Code::Ok => Ok(()),
+        code => {
+            let status = Status::with_details(code, outcome.message, outcome.details);
+            Err(put_error_from_status(disk, address, &status))
+        }
+    }
 }
 
 /// The disk and the shard that a message asks for.

@@ -14,6 +14,10 @@ pub const SMALL_ORIGINAL_BYTES_MAX: usize = 1 << 20;
 pub const MESSAGE_DATA_BYTES: usize = 1 << 20;
 /// Largest gRPC message that a server or client takes.
 pub const MESSAGE_BYTES_MAX: usize = 6 << 20;
+/// Shards up to this size share calls between nodes.
+pub const SMALL_SHARD_BYTES_MAX: usize = 64 << 10;
+/// Small shards in one call.
+pub const PUT_SHARDS_MAX: usize = 64;
 /// Largest name in bytes (a unit's or person's name, a case number).
 pub const NAME_BYTES_MAX: usize = 128;
 /// Largest label value, reason or field text in bytes.
@@ -60,6 +64,7 @@ const _: () = assert!(CHUNK_BYTES as u64 * PROGRESS_CHUNKS as u64 == PROGRESS_BY
 const _: () = assert!(SMALL_ORIGINAL_BYTES_MAX <= CHUNK_BYTES);
 const _: () = assert!(MESSAGE_DATA_BYTES < MESSAGE_BYTES_MAX);
 const _: () = assert!(CHUNK_BYTES + 65536 < MESSAGE_BYTES_MAX, "a 1+m shard is a whole chunk");
+const _: () = assert!(PUT_SHARDS_MAX * (SMALL_SHARD_BYTES_MAX + 1024) < MESSAGE_BYTES_MAX);
 const _: () = assert!(UPLOAD_CHUNKS_IN_FLIGHT <= GATEWAY_CHUNKS_IN_FLIGHT);
 const _: () = assert!(TICKET_RECHECK_MS < TICKET_MS);
 const _: () = assert!(DISK_RESERVE_PERCENT < 100);

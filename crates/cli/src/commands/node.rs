@@ -48,8 +48,9 @@ fn run(file: &Path, log: LogFormat) -> Result<(), Failure> {
     let config = Config::load(file).map_err(|error| Failure::caused_by("could not start", &error))?;
     logging::start(log);
     let threads = std::thread::available_parallelism().map_or(THREADS_LEAST, usize::from);
+    let forced: Option<usize> = std::env::var("X_WORKERS").ok().and_then(|text| text.parse().ok());
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads.max(THREADS_LEAST))
+        .worker_threads(forced.unwrap_or_else(|| threads.max(THREADS_LEAST)))
         .enable_all()
         .build()
         .map_err(|error| Failure::caused_by("could not start", &error))?;

@@ -321,6 +321,10 @@ async fn a_snapshot_installed_at_open_cuts_only_what_conflicts_with_it() {
     assert_eq!(log.last(), Some(log_id(4)));
 }
 
+async fn indexes(log: &mut LogStore) -> Vec<u64> {
+    log.try_get_log_entries(3..).await.unwrap().iter().map(|entry| entry.log_id.index).collect()
+}
+
 #[tokio::test]
 async fn the_log_opens_as_it_was_left() {
     let dir = tempfile::tempdir().unwrap();
@@ -330,13 +334,13 @@ async fn the_log_opens_as_it_was_left() {
     log.save_committed(Some(log_id(4))).await.unwrap();
     log.purge(log_id(2)).await.unwrap();
     log.truncate(log_id(8)).await.unwrap();
+    assert_eq!(indexes(&mut log).await, [3, 4, 5, 6, 7]);
     drop(log);
     let mut log = open_log(dir.path(), None);
     assert_eq!(log.vote().unwrap(), Some(Vote::new_committed(3, 2)));
     assert_eq!(log.read_committed().await.unwrap(), Some(log_id(4)));
     assert_eq!((log.purged(), log.last()), (Some(log_id(2)), Some(log_id(7))));
-    let indexes = log.try_get_log_entries(..).await.unwrap().iter().map(|entry| entry.log_id.index).collect::<Vec<_>>();
-    assert_eq!(indexes, [3, 4, 5, 6, 7]);
+    assert_eq!(indexes(&mut log).await, [3, 4, 5, 6, 7]);
     drop(log);
     let guard = Arc::new(Guard::open(&dir.path().join("guard2"), NodeId(2), true).unwrap());
     let other = LogStore::open(&dir.path().join("log"), NodeId(2), guard, None);

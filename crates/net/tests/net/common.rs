@@ -11,7 +11,9 @@ use strongroom_net::pki::{Authority, AuthorityKind, Issued, Validity, write_priv
 use strongroom_net::tls::{self, CertificateFiles, TlsTime, TrustedAuthority};
 use strongroom_net::tuning::{NetTuning, tune_server};
 use strongroom_proto::peer::shard_service_server::{ShardService, ShardServiceServer};
-use strongroom_proto::peer::{GetShardRequest, GetShardResponse, PutShardRequest, PutShardResponse};
+use strongroom_proto::peer::{
+    GetShardRequest, GetShardResponse, PutShardRequest, PutShardResponse, PutShardsRequest, PutShardsResponse,
+};
 use strongroom_types::{Clock, ClusterId, NodeId, UnixMillis, limits};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -113,6 +115,10 @@ impl ShardService for OneShard {
         self.callers.lock().expect("unpoisoned").push(identity_of(&request)?);
         *self.last.lock().expect("unpoisoned") = Some(request.into_inner());
         Ok(Response::new(PutShardResponse {}))
+    }
+
+    async fn put_shards(&self, _: Request<PutShardsRequest>) -> Result<Response<PutShardsResponse>, Status> {
+        Err(Status::unimplemented("one at a time"))
     }
 
     async fn get_shard(&self, _: Request<GetShardRequest>) -> Result<Response<GetShardResponse>, Status> {
