@@ -7,6 +7,7 @@ use strongroom_types::{ItemId, Reason, Refusal, limits, rows::Rows};
 use crate::{
     Act, Answer, Fact,
     access::{Stop, within_unit},
+    activity,
     apply::Decision,
     command::LabelItem,
     tables::{ITEMS, ItemRow, LabelValue},
@@ -34,6 +35,7 @@ pub(crate) fn label(decision: &mut Decision<'_>, command: &LabelItem) -> Result<
     }
     values.push(LabelValue { value: command.value.clone(), by: principal.id, seq });
     ITEMS.write(decision.rows, &command.item, &item);
+    activity::note_label(decision.rows, command.item, &item, decision.wall, seq)?;
     decision.record(
         Act::ItemLabel,
         "R-000-20",

@@ -245,6 +245,7 @@ fn device(asked: Option<Device>) -> Result<AddDevice, Refusal> {
         unit: convert::parsed("device.unit_id", &asked.unit_id)?,
         device_type,
         brand_model: asked.brand_model,
+        asset: None,
     })
 }
 
