@@ -43,6 +43,10 @@ pub(crate) enum Usual {
     Auditor,
     /// Runs the machines.
     Ops,
+    /// Records, and keeps activities.
+    Recorder,
+    /// Heads a unit.
+    UnitHead,
 }
 
 impl Usual {
@@ -55,6 +59,8 @@ impl Usual {
             Self::Security => "security",
             Self::Auditor => "auditor",
             Self::Ops => "ops",
+            Self::Recorder => "recorder",
+            Self::UnitHead => "unit-head",
         }
     }
 }

@@ -28,4 +28,4 @@ pub use error::{ClientError, ExitKind};
 pub use ingest::{
     IngestError, IngestOptions, IngestProgress, IngestedItem, Original, ReceiptFacts, ReceiptFile, VerifyReceipt,
 };
-pub use services::{ItemFilter, NewPrincipal, Page};
+pub use services::{ActivityFilter, ItemFilter, NewAsset, NewPrincipal, Page};

@@ -1,9 +1,12 @@
 //! The services of the client port, one file each. All are thin: parse, ask the engine or the rows, answer.
 
 mod access;
+mod activity;
 mod admin;
 mod catalog;
+mod change;
 mod cluster;
+mod device;
 mod ingest;
 mod ledger;
 mod record;
@@ -13,10 +16,11 @@ use std::sync::Arc;
 
 use axum::{Router, middleware};
 use strongroom_proto::{
-    DESCRIPTORS, access::access_service_server::AccessServiceServer, admin::admin_service_server::AdminServiceServer,
+    DESCRIPTORS, access::access_service_server::AccessServiceServer,
+    activity::activity_service_server::ActivityServiceServer, admin::admin_service_server::AdminServiceServer,
     catalog::catalog_service_server::CatalogServiceServer, cluster::cluster_service_server::ClusterServiceServer,
-    ingest::ingest_service_server::IngestServiceServer, ledger::ledger_service_server::LedgerServiceServer,
-    request::request_service_server::RequestServiceServer,
+    device::device_service_server::DeviceServiceServer, ingest::ingest_service_server::IngestServiceServer,
+    ledger::ledger_service_server::LedgerServiceServer, request::request_service_server::RequestServiceServer,
 };
 use strongroom_types::limits;
 use tonic::service::Routes;
@@ -42,6 +46,8 @@ pub(crate) fn routes<H: Health>(node: &Arc<Node>, edge: Edge, health: HealthServ
         .add_service(sized!(RequestServiceServer, request::Requests(edge.clone())))
         .add_service(sized!(AccessServiceServer, access::Access(edge.clone())))
         .add_service(sized!(AdminServiceServer, admin::Admin(edge.clone())))
+        .add_service(sized!(DeviceServiceServer, device::Devices(edge.clone())))
+        .add_service(sized!(ActivityServiceServer, activity::Activities(edge.clone())))
         .add_service(sized!(LedgerServiceServer, ledger::Ledger(edge.clone())))
         .add_service(sized!(ClusterServiceServer, cluster::Cluster { edge: edge.clone(), node: Arc::clone(node) }))
         .into_axum_router();
