@@ -523,7 +523,7 @@ fn probe_space(folder: &Path) -> Result<(), IndexError> {
 }
 
 fn read_totals(db: &DB) -> Result<Totals, IndexError> {
-    db.get([TOTALS]).map_err(store("read"))?.map_or(Ok(Totals::default()), |bytes| decode_totals(&bytes))
+    db.get([TOTALS]).map_err(store("read"))?.map_or_else(|| Ok(Totals::default()), |bytes| decode_totals(&bytes))
 }
 
 fn no_space_or(what: &'static str) -> impl FnOnce(rocksdb::Error) -> IndexError {
