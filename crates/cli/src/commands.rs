@@ -5,9 +5,11 @@ mod dev;
 mod node;
 mod pki;
 
+mod activity;
 mod device;
 mod principal;
 mod profile;
+mod register;
 mod unit;
 
 mod case;
@@ -55,6 +57,12 @@ pub(crate) enum Command {
     /// Recording devices
     #[command(subcommand)]
     Device(device::Device),
+    /// Enforcement activities: phases, gaps, interruptions, exemptions, deadlines
+    #[command(subcommand)]
+    Activity(activity::Activity),
+    /// Registers of interruptions, exemptions and notices
+    #[command(subcommand)]
+    Register(register::Register),
     /// Profiles: an agency's regulation as data
     #[command(subcommand)]
     Profile(profile::Profile),
@@ -100,6 +108,8 @@ impl Command {
             Self::Principal(command) => on_one_thread(command.run(globals)),
             Self::Unit(command) => on_one_thread(command.run(globals)),
             Self::Device(command) => on_one_thread(command.run(globals)),
+            Self::Activity(command) => on_one_thread(command.run(globals)),
+            Self::Register(command) => on_one_thread(command.run(globals)),
             Self::Profile(command) => on_one_thread(command.run(globals)),
             Self::Ingest(command) => on_threads(command.run(globals)),
             Self::Item(command) => on_one_thread(command.run(globals)),

@@ -17,6 +17,8 @@ pub(crate) enum Format {
     Text,
     /// For programs.
     Json,
+    /// For spreadsheets: lists only, UTF-8 with a byte-order mark.
+    Csv,
 }
 
 /// How a command shows what it has to show.
@@ -39,6 +41,19 @@ impl Output {
                 let mut page = Page { lang: self.lang, text: String::new() };
                 text(&mut page);
                 self.print(&page.text)
+            }
+            Format::Csv => Err(Failure::usage("this is no list").hint("say --output text or --output json")),
+        }
+    }
+
+    /// Prints a list: as JSON, as a table under heads, or as CSV under the same heads.
+    pub(crate) fn list(self, json: &Value, heads: &[&'static str], rows: &[Vec<String>]) -> Result<(), Failure> {
+        match self.format {
+            Format::Json | Format::Text => self.show(json, |page| page.table(heads, rows)),
+            Format::Csv => {
+                let heads = heads.iter().map(|head| self.lang.word(head).to_owned()).collect();
+                let lines = std::iter::once(&heads).chain(rows).map(|row| csv_line(row));
+                self.print(&(BYTE_ORDER_MARK.to_owned() + &lines.collect::<String>()))
             }
         }
     }
@@ -85,6 +100,19 @@ impl Output {
 
 /// How a bar over things that are counted looks.
 const COUNTER: &str = "{msg} {bar:24} {pos}/{len} {eta}";
+/// By this a spreadsheet knows UTF-8.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
+/// A line of CSV (RFC 4180). A cell that a spreadsheet would calculate is marked as text: people typed it, and nobody
+/// who opens a list should run what they typed.
+fn csv_line(row: &[String]) -> String {
+    let cell = |cell: &String| {
+        let calculated = cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && cell.parse::<f64>().is_err();
+        let text = if calculated { format!("'{cell}") } else { cell.clone() };
+        if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    };
+    row.iter().map(cell).collect::<Vec<_>>().join(",") + "\r\n"
+}
 
 /// Whether stdout may be coloured.
 pub(crate) fn may_colour() -> bool {
@@ -204,6 +232,14 @@ mod tests {
         let mut shown = page(Lang::En);
         shown.table(&["item"], &[]);
         assert_eq!(shown.text, "(none)\n");
+    }
+
+    #[test]
+    fn a_line_of_csv_is_quoted_and_never_calculated() {
+        let row = |cells: &[&str]| csv_line(&cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>());
+        assert_eq!(row(&["a", "", "b c"]), "a,,b c\r\n");
+        assert_eq!(row(&["a,b", "say \"x\"", "two\nlines"]), "\"a,b\",\"say \"\"x\"\"\",\"two\nlines\"\r\n");
+        assert_eq!(row(&["=1+1", "@x", "-cmd", "-1500", "+3.5"]), "'=1+1,'@x,'-cmd,-1500,+3.5\r\n");
     }
 
     #[test]

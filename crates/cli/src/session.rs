@@ -48,6 +48,10 @@ pub(crate) enum Usual {
     Auditor,
     /// Runs the machines.
     Ops,
+    /// Records, and keeps activities.
+    Recorder,
+    /// Heads a unit.
+    UnitHead,
 }
 
 impl Usual {
@@ -60,6 +64,8 @@ impl Usual {
             Self::Security => "security",
             Self::Auditor => "auditor",
             Self::Ops => "ops",
+            Self::Recorder => "recorder",
+            Self::UnitHead => "unit-head",
         }
     }
 }

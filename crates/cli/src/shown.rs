@@ -6,13 +6,26 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use strongroom_proto::catalog::Item;
 use strongroom_proto::request::{Act, Request, RequestState};
-use strongroom_types::UnixMillis;
+use strongroom_types::{RecordSeq, UnixMillis};
 
+use crate::failure::Failure;
 use crate::output::{Page, short_size, size};
+use crate::session::Globals;
 
 /// An instant as RFC 3339 in Beijing time.
 pub(crate) fn time(unix_ms: i64) -> String {
     UnixMillis(unix_ms).to_string()
+}
+
+/// What was done to what, and the record of it.
+pub(crate) fn done(globals: &Globals, what: &'static str, name: &str, record: RecordSeq) -> Result<(), Failure> {
+    let json = json!({ what: name, "record": record.0 });
+    globals.output().show(&json, |page| page.facts(&[(what, name.to_owned()), ("record", record.to_string())]))
+}
+
+/// An item's id, or nothing.
+pub(crate) fn item_id(id: &Bytes) -> Option<String> {
+    (!id.is_empty()).then(|| hex::encode(id))
 }
 
 /// An instant, or `never` where there is no end.

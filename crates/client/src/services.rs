@@ -37,11 +37,33 @@ macro_rules! unary {
     };
 }
 
+/// Calls that change something and are answered with the position of their record. The request comes whole but for
+/// its idempotency key, which is drawn here.
+macro_rules! changes {
+    ($client:ident, $($(#[$doc:meta])* $method:ident($request:ty);)*) => {
+        impl $crate::Client {
+            $(
+                $(#[$doc])*
+                ///
+                /// # Errors
+                /// [`ClientError`](crate::ClientError).
+                pub async fn $method(&self, mut request: $request) -> Result<RecordSeq, $crate::ClientError> {
+                    request.idempotency_key = $crate::call::new_key().to_string();
+                    Ok(RecordSeq(unary!(self, $client, $method, request)?.record_seq))
+                }
+            )*
+        }
+    };
+}
+
+mod activity;
 mod case;
 mod correction;
+mod device;
 mod hold;
 mod keeping;
 
+pub use activity::ActivityFilter;
 pub use case::DossierTerm;
 pub use hold::NewHold;
 
@@ -78,6 +100,17 @@ pub struct NewPrincipal {
     pub roles: Vec<Role>,
     /// Its unit; none means the whole agency.
     pub unit: Option<UnitId>,
+}
+
+/// A device as a fixed asset.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewAsset {
+    /// Asset number; empty where it has none.
+    pub asset_no: String,
+    /// Accessories.
+    pub accessories: String,
+    /// Its own custodian; none where its unit's is.
+    pub custodian: Option<PrincipalId>,
 }
 
 /// The catalogue.
@@ -384,6 +417,7 @@ impl Client {
         unit: &UnitId,
         device_type: &str,
         brand_model: &str,
+        asset: NewAsset,
     ) -> Result<RecordSeq, ClientError> {
         let request = admin::AddDeviceRequest {
             idempotency_key: new_key().to_string(),
@@ -392,6 +426,9 @@ impl Client {
                 unit_id: unit.to_string(),
                 device_type: device_type.to_owned(),
                 brand_model: brand_model.to_owned(),
+                asset_no: asset.asset_no,
+                accessories: asset.accessories,
+                custodian: text(asset.custodian.as_ref().map(PrincipalId::as_str)),
             }),
         };
         Ok(RecordSeq(unary!(self, AdminServiceClient, add_device, request)?.record_seq))

@@ -156,6 +156,55 @@ acts! {
     107 ClockAdvance "clock.advance" [Ops];
     /// Lists corrections, or reads one.
     106 CorrectionList "correction.list" [Custodian UnitHead Legal Archivist Head Inspector Auditor];
+
+    /// Issues a device: the giver's step.
+    67 DeviceIssue "device.issue" [Custodian];
+    /// Hands a device over to another person: the giver's step.
+    68 DeviceHandOver "device.hand-over" [Recorder Custodian UnitHead Legal];
+    /// Returns a device to the store: the giver's step.
+    69 DeviceReturn "device.return" [Recorder Custodian UnitHead Legal];
+    /// Accepts a device or declines it: the receiver's step.
+    70 DeviceAccept "device.accept" [Recorder Custodian UnitHead Legal];
+    /// Reports a device lost.
+    71 DeviceReportLoss "device.report-loss" [Recorder Custodian UnitHead Legal];
+    /// Reports a device's fault.
+    72 DeviceReportFault "device.report-fault" [Recorder Custodian UnitHead Legal];
+    /// Confirms a device's fault.
+    73 DeviceConfirmFault "device.confirm-fault" [UnitHead];
+    /// Sends a device to be mended.
+    74 DeviceRepair "device.repair" [Custodian];
+    /// Takes a device back that was mended or found.
+    75 DeviceRestore "device.restore" [Custodian];
+    /// Records what was seen when a device was docked.
+    76 DeviceDock "device.dock" [Station Custodian];
+    /// Appends a correction to a device's register.
+    77 DeviceCorrect "device.correct" [Custodian];
+    /// Reads a device's register, and which devices were not collected.
+    78 DeviceLedger "device.ledger" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Auditor];
+    /// Clears a person of devices.
+    79 DeviceClearance "device.clearance" [Custodian UnitHead];
+    /// Names the custodian or a deputy of a unit, or the custodian of a device.
+    80 KeeperName "unit.keeper" [UnitHead Head];
+    /// Says that a notice was seen.
+    81 NoticeAcknowledge "notice.acknowledge" [UnitHead Head];
+    /// Opens an activity.
+    82 ActivityOpen "activity.open" [Recorder Custodian UnitHead Legal];
+    /// Adds a phase to an activity.
+    83 ActivityPhase "activity.phase" [Recorder Custodian UnitHead Legal];
+    /// Says when an activity ended, or another instant that deadlines are counted from.
+    84 ActivityMoment "activity.moment" [Recorder Custodian UnitHead Legal];
+    /// Corrects an activity.
+    85 ActivityCorrect "activity.correct" [Recorder Custodian UnitHead Legal];
+    /// Attaches an item to an activity, or takes it out.
+    86 ActivityAttach "activity.attach" [Recorder Custodian UnitHead Legal];
+    /// Records an interruption.
+    87 ActivityInterruption "activity.interruption" [Recorder Custodian UnitHead Legal];
+    /// Records an exemption.
+    88 ActivityExempt "activity.exempt" [Recorder Custodian UnitHead Legal];
+    /// Files a statement with an interruption or an exemption.
+    89 ActivityFile "activity.file" [Recorder Custodian UnitHead Legal];
+    /// Reads activities, their gaps, deadlines and registers.
+    90 ActivityShow "activity.show" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Auditor];
 }
 
 #[cfg(test)]
@@ -172,10 +221,10 @@ mod tests {
     }
 
     #[test]
-    fn a_station_can_do_nothing_but_ingest() {
+    fn a_station_can_do_nothing_but_ingest_and_dock() {
         let may: Vec<_> =
             Act::ALL.iter().filter(|act| act.roles().contains(&Role::Station)).map(|act| act.name()).collect();
-        assert_eq!(may, ["upload.open", "upload.resume", "item.seal", "receipt.fetch"]);
+        assert_eq!(may, ["upload.open", "upload.resume", "item.seal", "receipt.fetch", "device.dock"]);
     }
 
     #[test]

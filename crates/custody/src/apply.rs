@@ -10,17 +10,21 @@ use strongroom_types::{
 use crate::{
     Act, Actor, Answer, Command, Fact, Record, Stamp, Value,
     access::{self, Stop},
-    case,
-    case::{ArchiveCase, CloseCase, OpenCase, ReopenCase},
-    clock,
+    activity::{self, AddPhase, CorrectActivity, SetMoment},
+    case::{self, ArchiveCase, CloseCase, OpenCase, ReopenCase},
+    clearance, clock,
     command::{
         ApproveRequest, RegisterPrincipal, RejectRequest, ReleaseQuarantine, RevokePrincipal, RotatePrincipal,
         SealOriginal, Under,
     },
     correction::{self, ApproveCorrection, WithdrawCorrection},
-    genesis, hold, item,
+    device::{
+        self, AnswerOffer, ConfirmFault, CorrectEntry, DockDevice, OfferDevice, ReportFault, ReportLoss, RestoreDevice,
+        SendToRepair,
+    },
+    exemption, genesis, hold, interruption, item, keeper,
     keeping::{self, ClassifyItem, ExtendItem, RestrictItem, TriggerItem},
-    register, request, session,
+    notice, register, request, session, statement,
     tables::{CLUSTER, ClusterRow, PrincipalRow},
     upload,
 };
@@ -137,6 +141,26 @@ fn decide(decision: &mut Decision<'_>, command: &Command) -> Result<Answer, Stop
         Command::ApproveCorrection(approve) => correction::approve(decision, approve),
         Command::WithdrawCorrection(withdraw) => correction::withdraw(decision, withdraw),
         Command::AdvanceClock(advance) => register::advance_clock(decision, advance),
+        Command::OfferDevice(offer) => device::offer(decision, offer),
+        Command::AnswerOffer(answer) => device::answer(decision, answer),
+        Command::ReportLoss(loss) => device::report_loss(decision, loss),
+        Command::ReportFault(fault) => device::report_fault(decision, fault),
+        Command::ConfirmFault(confirm) => device::confirm_fault(decision, confirm),
+        Command::SendToRepair(repair) => device::repair(decision, repair),
+        Command::RestoreDevice(restore) => device::restore(decision, restore),
+        Command::DockDevice(dock) => device::dock(decision, dock),
+        Command::CorrectEntry(correct) => device::correct(decision, correct),
+        Command::ClearPerson(clear) => clearance::clear(decision, clear),
+        Command::NameKeeper(name) => keeper::name(decision, name),
+        Command::OpenActivity(open) => activity::open(decision, open),
+        Command::AddPhase(phase) => activity::add_phase(decision, phase),
+        Command::SetMoment(moment) => activity::set_moment(decision, moment),
+        Command::CorrectActivity(correct) => activity::correct(decision, correct),
+        Command::AttachItem(attach) => activity::attach(decision, attach),
+        Command::RecordInterruption(record) => interruption::record(decision, record),
+        Command::RecordExemption(exempt) => exemption::record(decision, exempt),
+        Command::FileStatement(file) => statement::file(decision, file),
+        Command::AcknowledgeNotice(seen) => notice::acknowledge(decision, seen),
     }
 }
 
@@ -177,6 +201,26 @@ const fn act_of(command: &Command) -> Act {
         Command::ApproveCorrection(_) => Act::CorrectionApprove,
         Command::WithdrawCorrection(_) => Act::CorrectionWithdraw,
         Command::AdvanceClock(_) => Act::ClockAdvance,
+        Command::OfferDevice(offer) => offer.way.act(),
+        Command::AnswerOffer(_) => Act::DeviceAccept,
+        Command::ReportLoss(_) => Act::DeviceReportLoss,
+        Command::ReportFault(_) => Act::DeviceReportFault,
+        Command::ConfirmFault(_) => Act::DeviceConfirmFault,
+        Command::SendToRepair(_) => Act::DeviceRepair,
+        Command::RestoreDevice(_) => Act::DeviceRestore,
+        Command::DockDevice(_) => Act::DeviceDock,
+        Command::CorrectEntry(_) => Act::DeviceCorrect,
+        Command::ClearPerson(_) => Act::DeviceClearance,
+        Command::NameKeeper(_) => Act::KeeperName,
+        Command::OpenActivity(_) => Act::ActivityOpen,
+        Command::AddPhase(_) => Act::ActivityPhase,
+        Command::SetMoment(_) => Act::ActivityMoment,
+        Command::CorrectActivity(_) => Act::ActivityCorrect,
+        Command::AttachItem(_) => Act::ActivityAttach,
+        Command::RecordInterruption(_) => Act::ActivityInterruption,
+        Command::RecordExemption(_) => Act::ActivityExempt,
+        Command::FileStatement(_) => Act::ActivityFile,
+        Command::AcknowledgeNotice(_) => Act::NoticeAcknowledge,
     }
 }
 
@@ -249,6 +293,37 @@ fn subject_of(command: &Command) -> (Vec<ItemId>, BTreeMap<Fact, Value>) {
             (Vec::new(), facts(&[(Fact::AdvancedMs, advance.by_ms.unsigned_abs().into())]))
         }
         Command::Tick(_) | Command::ExpireUploads(_) | Command::CreateCluster(_) => (Vec::new(), facts(&[])),
+        Command::OfferDevice(OfferDevice { device, .. })
+        | Command::AnswerOffer(AnswerOffer { device, .. })
+        | Command::ReportLoss(ReportLoss { device, .. })
+        | Command::ReportFault(ReportFault { device, .. })
+        | Command::ConfirmFault(ConfirmFault { device })
+        | Command::SendToRepair(SendToRepair { device, .. })
+        | Command::RestoreDevice(RestoreDevice { device, .. })
+        | Command::DockDevice(DockDevice { device, .. })
+        | Command::CorrectEntry(CorrectEntry { device, .. }) => {
+            (Vec::new(), facts(&[(Fact::Device, device.as_str().into())]))
+        }
+        Command::ClearPerson(clear) => (Vec::new(), facts(&[(Fact::Principal, clear.person.as_str().into())])),
+        Command::NameKeeper(name) => (
+            Vec::new(),
+            facts(&[(Fact::Unit, name.unit.as_str().into()), (Fact::Principal, name.principal.as_str().into())]),
+        ),
+        Command::OpenActivity(open) => (Vec::new(), activity::facts(&open.activity, &open.unit)),
+        Command::AddPhase(AddPhase { activity, .. })
+        | Command::SetMoment(SetMoment { activity, .. })
+        | Command::CorrectActivity(CorrectActivity { activity, .. }) => {
+            (Vec::new(), facts(&[(Fact::Activity, activity.as_str().into())]))
+        }
+        Command::AttachItem(attach) => (vec![attach.item], facts(&[(Fact::Activity, attach.activity.as_str().into())])),
+        Command::RecordInterruption(record) => {
+            (record.items(), facts(&[(Fact::Activity, record.activity.as_str().into())]))
+        }
+        Command::RecordExemption(exempt) => {
+            (exempt.work_record.into_iter().collect(), facts(&[(Fact::Activity, exempt.activity.as_str().into())]))
+        }
+        Command::FileStatement(file) => (vec![file.item], facts(&[(Fact::Activity, file.activity.as_str().into())])),
+        Command::AcknowledgeNotice(seen) => (Vec::new(), facts(&[(Fact::Unit, seen.unit.as_str().into())])),
     }
 }
 

@@ -10,14 +10,25 @@ use strongroom_types::{
 
 use crate::{
     Act,
+    activity::{AddPhase, AttachItem, CorrectActivity, OpenActivity, SetMoment},
     case::{ArchiveCase, BindCase, CloseCase, OpenCase, ReopenCase},
+    clearance::ClearPerson,
     clock::Reading,
     correction::{ApproveCorrection, ProposeCorrection, WithdrawCorrection},
+    device::{
+        AnswerOffer, ConfirmFault, CorrectEntry, DockDevice, OfferDevice, ReportFault, ReportLoss, RestoreDevice,
+        SendToRepair,
+    },
+    exemption::RecordExemption,
     hold::{HoldRow, PlaceHold, ReleaseHold},
+    interruption::RecordInterruption,
+    keeper::NameKeeper,
     keeping::{ClassifyItem, ExtendItem, RestrictItem, TriggerItem},
+    notice::AcknowledgeNotice,
     profile::RequestAct,
     request::RequestRow,
-    tables::{ClusterRow, Description, DeviceType, ManifestStep, UploadEnd},
+    statement::FileStatement,
+    tables::{ClusterRow, Description, DeviceAsset, DeviceType, ManifestStep, UploadEnd},
 };
 
 /// A command. Ids and random values were drawn by whoever proposed it.
@@ -132,6 +143,67 @@ pub enum Command {
     /// Lets time pass in a trial cluster.
     #[n(86)]
     AdvanceClock(#[n(0)] AdvanceClock),
+
+    /// Gives a device away: the giver's step.
+    #[n(46)]
+    OfferDevice(#[n(0)] OfferDevice),
+    /// Takes a device, or declines it: the receiver's step.
+    #[n(47)]
+    AnswerOffer(#[n(0)] AnswerOffer),
+    /// Reports a device lost.
+    #[n(48)]
+    ReportLoss(#[n(0)] ReportLoss),
+    /// Reports a device's fault.
+    #[n(49)]
+    ReportFault(#[n(0)] ReportFault),
+    /// Confirms a device's fault.
+    #[n(50)]
+    ConfirmFault(#[n(0)] ConfirmFault),
+    /// Sends a device to be mended.
+    #[n(51)]
+    SendToRepair(#[n(0)] SendToRepair),
+    /// Takes a device back that was mended or found.
+    #[n(52)]
+    RestoreDevice(#[n(0)] RestoreDevice),
+    /// Records what was seen when a device was docked.
+    #[n(53)]
+    DockDevice(#[n(0)] DockDevice),
+    /// Appends a correction to a device's register.
+    #[n(54)]
+    CorrectEntry(#[n(0)] CorrectEntry),
+    /// Clears a person of devices.
+    #[n(55)]
+    ClearPerson(#[n(0)] ClearPerson),
+    /// Names a custodian or a deputy.
+    #[n(56)]
+    NameKeeper(#[n(0)] NameKeeper),
+    /// Opens an activity.
+    #[n(57)]
+    OpenActivity(#[n(0)] Box<OpenActivity>),
+    /// Adds a phase to an activity.
+    #[n(58)]
+    AddPhase(#[n(0)] AddPhase),
+    /// Says when something of an activity happened.
+    #[n(59)]
+    SetMoment(#[n(0)] SetMoment),
+    /// Corrects an activity.
+    #[n(60)]
+    CorrectActivity(#[n(0)] CorrectActivity),
+    /// Attaches an item to an activity, or takes it out.
+    #[n(61)]
+    AttachItem(#[n(0)] AttachItem),
+    /// Records an interruption.
+    #[n(62)]
+    RecordInterruption(#[n(0)] Box<RecordInterruption>),
+    /// Records an exemption.
+    #[n(63)]
+    RecordExemption(#[n(0)] Box<RecordExemption>),
+    /// Files a statement with an interruption or an exemption.
+    #[n(64)]
+    FileStatement(#[n(0)] FileStatement),
+    /// Says that a notice was seen.
+    #[n(65)]
+    AcknowledgeNotice(#[n(0)] AcknowledgeNotice),
 }
 
 /// Creates the cluster's custody state, once.
@@ -404,6 +476,9 @@ pub struct AddDevice {
     /// Brand and model.
     #[n(3)]
     pub brand_model: String,
+    /// What else its register begins with.
+    #[n(4)]
+    pub asset: Option<DeviceAsset>,
 }
 
 /// Advances the compliance clock. Signatures were verified, and voters counted, by the composition above.

@@ -41,7 +41,7 @@ pub(crate) fn create(decision: &mut Decision<'_>, command: &CreateCluster) -> Re
         register::write_unit(decision, unit)?;
     }
     for device in &command.devices {
-        register::write_device(decision, device)?;
+        register::write_device(decision, device, None)?;
     }
     for principal in &command.principals {
         register::write_principal(decision, principal)?;

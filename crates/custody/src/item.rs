@@ -10,6 +10,7 @@ use strongroom_types::{
 use crate::{
     Act, Answer, Fact, Value,
     access::{Stop, different_person, within_unit},
+    activity,
     apply::Decision,
     command::{LabelItem, ReleaseQuarantine},
     correction::StepRow,
@@ -39,6 +40,7 @@ pub(crate) fn label(decision: &mut Decision<'_>, command: &LabelItem) -> Result<
     }
     values.push(LabelValue { value: command.value.clone(), by: principal.id, seq });
     ITEMS.write(decision.rows, &command.item, &item);
+    activity::note_label(decision.rows, command.item, &item, decision.wall, seq)?;
     decision.record(
         Act::ItemLabel,
         "R-000-20",

@@ -24,6 +24,18 @@ pub mod session;
 pub mod tables;
 pub mod upload;
 
+pub mod activity;
+pub mod clearance;
+pub mod deadline;
+pub mod device;
+pub mod exemption;
+pub mod gaps;
+pub mod interruption;
+pub mod keeper;
+pub mod notice;
+pub mod report;
+pub mod statement;
+
 pub use act::Act;
 pub use apply::{Applied, Context, apply};
 pub use command::{Answer, Command};

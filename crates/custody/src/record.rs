@@ -210,6 +210,63 @@ pub enum Fact {
     /// How far a trial clock was set ahead, in milliseconds.
     #[n(150)]
     AdvancedMs,
+    /// Who holds a device.
+    #[n(90)]
+    Holder,
+    /// Who is to receive it, or did.
+    #[n(91)]
+    Receiver,
+    /// Recordings on a device that are not ingested.
+    #[n(92)]
+    UnIngested,
+    /// A device's clock minus the reference, in milliseconds with its sign.
+    #[n(93)]
+    ClockOffset,
+    /// An entry of a register.
+    #[n(94)]
+    Entry,
+    /// A field that was corrected, or an instant that was set.
+    #[n(95)]
+    Field,
+    /// What it is from now on.
+    #[n(96)]
+    FieldValue,
+    /// When something happened.
+    #[n(98)]
+    At,
+    /// From when.
+    #[n(99)]
+    From,
+    /// Until when.
+    #[n(100)]
+    To,
+    /// How a device changes hands.
+    #[n(101)]
+    Way,
+    /// To whom something was reported.
+    #[n(102)]
+    ReportedTo,
+    /// Phase.
+    #[n(103)]
+    Phase,
+    /// Cause, as one word.
+    #[n(104)]
+    Cause,
+    /// How far into an item a voice note is, in milliseconds.
+    #[n(105)]
+    VoiceNoteMs,
+    /// Who keeps a report.
+    #[n(106)]
+    KeptBy,
+    /// Legal basis.
+    #[n(107)]
+    LegalBasis,
+    /// Who agreed.
+    #[n(108)]
+    ConsentedBy,
+    /// Kind of an activity.
+    #[n(109)]
+    ActivityKind,
 }
 
 impl Fact {
@@ -274,6 +331,25 @@ impl Fact {
             Self::Before => "before",
             Self::After => "after",
             Self::AdvancedMs => "advanced_ms",
+            Self::Holder => "holder",
+            Self::Receiver => "receiver",
+            Self::UnIngested => "un_ingested",
+            Self::ClockOffset => "clock_offset_ms",
+            Self::Entry => "entry",
+            Self::Field => "field",
+            Self::FieldValue => "field_value",
+            Self::At => "at",
+            Self::From => "from",
+            Self::To => "to",
+            Self::Way => "way",
+            Self::ReportedTo => "reported_to",
+            Self::Phase => "phase",
+            Self::Cause => "cause",
+            Self::VoiceNoteMs => "voice_note_ms",
+            Self::KeptBy => "kept_by",
+            Self::LegalBasis => "legal_basis",
+            Self::ConsentedBy => "consented_by",
+            Self::ActivityKind => "activity_kind",
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     command::{
         AddDevice, AddUnit, AdvanceClock, NoteRefusal, RegisterPrincipal, RevokePrincipal, RotatePrincipal, Tick,
     },
+    device, keeper,
     keeping::check_given,
     request::field_missing,
     tables::{DEVICES, DeviceRow, PRINCIPALS, PRINCIPALS_BY_KEY, PrincipalRow, UNITS, UnitRow},
@@ -128,13 +129,25 @@ pub(crate) fn write_unit(decision: &mut Decision<'_>, command: &AddUnit) -> Resu
 pub(crate) fn add_device(decision: &mut Decision<'_>, command: &AddDevice) -> Result<Answer, Stop> {
     let custodian = decision.authorize(Act::DeviceAdd)?;
     within_unit(&custodian, &command.unit)?;
-    Ok(Answer::Recorded(write_device(decision, command)?))
+    Ok(Answer::Recorded(write_device(decision, command, Some(custodian.id))?))
 }
 
 /// Writes a new device and its record, where it is sound. Genesis writes the first ones this way too.
-pub(crate) fn write_device(decision: &mut Decision<'_>, command: &AddDevice) -> Result<RecordSeq, Stop> {
+pub(crate) fn write_device(
+    decision: &mut Decision<'_>,
+    command: &AddDevice,
+    by: Option<PrincipalId>,
+) -> Result<RecordSeq, Stop> {
     check_text("brand and model", &command.brand_model)?;
     known_unit(decision, &command.unit)?;
+    let keeper = command.asset.as_ref().and_then(|asset| asset.custodian.clone());
+    if let Some(asset) = &command.asset {
+        check_text("the asset number", &asset.asset_no)?;
+        check_text("accessories", &asset.accessories)?;
+    }
+    if let Some(keeper) = &keeper {
+        keeper::check_keeper(decision.rows, keeper, &command.unit)?;
+    }
     if DEVICES.read(decision.rows, &command.device)?.is_some() {
         return Err(exists(format!("device {}", command.device)).into());
     }
@@ -143,8 +156,10 @@ pub(crate) fn write_device(decision: &mut Decision<'_>, command: &AddDevice) -> 
         unit: command.unit.clone(),
         device_type: command.device_type,
         brand_model: command.brand_model.clone(),
+        asset: command.asset.clone(),
     };
     DEVICES.write(decision.rows, &command.device, &row);
+    device::begin(decision, &command.device, by, keeper);
     let facts =
         BTreeMap::from([(Fact::Device, command.device.as_str().into()), (Fact::Unit, command.unit.as_str().into())]);
     Ok(decision.record(Act::DeviceAdd, "R-000-3", Vec::new(), facts))

@@ -234,7 +234,7 @@ pub(crate) fn facts(row: &RequestRow) -> BTreeMap<Fact, Value> {
 
 /// The fields besides the reason, one `name=text` a line. What would end a name or a line is escaped, so that no text
 /// can pass for another field.
-fn form(fields: &BTreeMap<String, String>) -> Option<String> {
+pub(crate) fn form(fields: &BTreeMap<String, String>) -> Option<String> {
     let escaped = |text: &str| text.replace('\\', "\\\\").replace('\n', "\\n");
     let line = |(name, text): (&String, &String)| format!("{}={}", escaped(name).replace('=', "\\="), escaped(text));
     let lines: Vec<_> = fields.iter().filter(|(name, _)| *name != "reason").map(line).collect();

@@ -10,11 +10,18 @@ use strongroom_types::{
 };
 
 use crate::{
+    activity::{ActivityRow, AttachedRow, ItemTimesRow},
     case::{BindingRow, CaseRow},
+    clearance::ClearanceRow,
     clock::ClockRow,
     correction::{CorrectionRow, StepRow},
+    device::{DeviceCustodyRow, DeviceEntry, Tie},
+    exemption::ExemptionRow,
     hold::HoldRow,
+    interruption::InterruptionRow,
+    keeper::KeepersRow,
     keeping::KeepingRow,
+    notice::NoticeRow,
     profile::Profile,
     request::RequestRow,
     session::SessionRow,
@@ -54,6 +61,30 @@ pub const COUNTERS: Table<(), CountersRow> = Table::new(17, "counters");
 pub const CLUSTER: Table<(), ClusterRow> = Table::new(18, "cluster");
 /// Open uploads by the instant of their last progress.
 pub const UPLOADS_BY_PROGRESS: Table<(UnixMillis, ItemId), ()> = Table::new(19, "uploads_by_progress");
+/// Where each device is.
+pub const DEVICE_CUSTODY: Table<DeviceId, DeviceCustodyRow> = Table::new(45, "device_custody");
+/// The register of each device, by entry counted from 0. Entries are appended and stay.
+pub const DEVICE_ENTRIES: Table<(DeviceId, u64), DeviceEntry> = Table::new(46, "device_entries");
+/// What a person has to do with which devices.
+pub const DEVICES_OF: Table<(PrincipalId, DeviceId), Tie> = Table::new(47, "devices_of");
+/// Custodians and deputies of a unit.
+pub const KEEPERS: Table<UnitId, KeepersRow> = Table::new(48, "keepers");
+/// Activities.
+pub const ACTIVITIES: Table<ActivityId, ActivityRow> = Table::new(49, "activities");
+/// Items under the number of an activity, whether it is open or not.
+pub const ACTIVITY_ITEMS: Table<(ActivityId, ItemId), AttachedRow> = Table::new(50, "activity_items");
+/// What is known of an item's times besides those of its device.
+pub const ITEM_TIMES: Table<ItemId, ItemTimesRow> = Table::new(51, "item_times");
+/// Interruption records of a unit, newest first: [`newest_first`] of the record's sequence.
+pub const INTERRUPTIONS: Table<(UnitId, u64), InterruptionRow> = Table::new(52, "interruptions");
+/// Exemptions of a unit, newest first.
+pub const EXEMPTIONS: Table<(UnitId, u64), ExemptionRow> = Table::new(53, "exemptions");
+/// Activities of a unit, newest first.
+pub const ACTIVITIES_BY_UNIT: Table<(UnitId, u64), ActivityId> = Table::new(54, "activities_by_unit");
+/// Notices to the head of a unit, newest first.
+pub const NOTICES: Table<(UnitId, u64), NoticeRow> = Table::new(55, "notices");
+/// Clearances of a person, newest first.
+pub const CLEARANCES: Table<(PrincipalId, u64), ClearanceRow> = Table::new(56, "clearances");
 
 /// What was said about the keeping of an item.
 pub const KEEPING: Table<ItemId, KeepingRow> = Table::new(20, "keeping");
@@ -139,6 +170,23 @@ pub struct DeviceRow {
     /// Brand and model.
     #[n(3)]
     pub brand_model: String,
+    /// What else its register begins with.
+    #[n(4)]
+    pub asset: Option<DeviceAsset>,
+}
+
+/// A device as a fixed asset (R-000-3).
+#[derive(Clone, Debug, Default, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct DeviceAsset {
+    /// Asset number 资产编号; empty where it has none.
+    #[n(0)]
+    pub asset_no: String,
+    /// Accessories 配件.
+    #[n(1)]
+    pub accessories: String,
+    /// Its own custodian (R-004-9).
+    #[n(2)]
+    pub custodian: Option<PrincipalId>,
 }
 
 /// Kinds of device that the texts name (R-000-2).

@@ -3,17 +3,18 @@
 //! Only the newest stream of an upload (its epoch) can commit; the seal puts the item, its retention and its record
 //! into one entry, and from there on the original is immutable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::bytes::ByteVec;
 use strongroom_types::{
-    ChunkIndex, ItemId, NodeId, Reason, RecordSeq, Refusal, UnixMillis, UploadEpoch, limits,
+    ChunkIndex, ItemId, NodeId, Reason, RecordSeq, Refusal, UnixMillis, UploadEpoch, VolumeId, limits,
     rows::{Key, RowError, Rows},
 };
 
 use crate::{
     Act, Answer, Fact,
     access::{Stop, within_unit},
+    activity,
     apply::Decision,
     clock::{self, ClockRow},
     command::{CommitProgress, ExpireUploads, OpenUpload, ResumeUpload, Seal, SealOriginal},
@@ -356,9 +357,11 @@ fn seal_item(
     let (version, profile) = profile_of(decision.rows, &description)?;
     let seq = decision.next_seq();
     let quarantined = DEVICES.read(decision.rows, &description.device)?.is_none();
+    let mut findings = findings(&description, &clock, sealed_at, quarantined);
+    findings.extend(activity::findings_at_seal(decision.rows, &description, &profile.profile, sealed_at)?);
     let row = ItemRow {
         labels: first_labels(&description, station, seq),
-        findings: findings(&description, &clock, sealed_at, quarantined),
+        findings,
         retention: retention::at_seal(&profile, version, clock.t, sealed_at),
         sent_by: station.id.clone(),
         description,
@@ -368,6 +371,7 @@ fn seal_item(
         quarantined,
     };
     ITEMS.write(decision.rows, &item, &row);
+    activity::note_seal(decision.rows, item, &row, &profile.profile)?;
     ITEMS_BY_UNIT.write(decision.rows, &(row.description.unit.clone(), newest_first(seq.0)), &item);
     count(decision.rows, |counters| counters.items += 1)?;
     let rule = profile.profile.floor.map_or_else(|| "R-004-RET".to_owned(), |floor| floor.source.rule);
@@ -488,6 +492,33 @@ pub fn run_of(rows: &(impl Rows + ?Sized), item: ItemId, chunk: ChunkIndex) -> R
     let steps = MANIFEST.scan(rows, &item, after.as_deref(), limits::PROGRESS_CHUNKS)?;
     let holds = |run: &ManifestRun| run.first <= chunk && chunk.0 - run.first.0 < run.chunks.len() as u64;
     Ok(steps.into_iter().flat_map(|(_, step)| step.runs).find(holds))
+}
+
+/// The volumes that hold an item, and how many steps say so; none where there are more steps than `steps_max`.
+///
+/// # Errors
+/// [`RowError`] where a step cannot be read.
+pub fn volumes_of(
+    rows: &(impl Rows + ?Sized),
+    item: ItemId,
+    steps_max: usize,
+) -> Result<Option<(BTreeSet<VolumeId>, usize)>, RowError> {
+    let (mut volumes, mut steps, mut after) = (BTreeSet::new(), 0, None::<Vec<u8>>);
+    loop {
+        let page = MANIFEST.scan(rows, &item, after.as_deref(), limits::PAGE_ROWS_MAX)?;
+        let last_page = page.len() < limits::PAGE_ROWS_MAX;
+        steps += page.len();
+        if steps > steps_max {
+            return Ok(None);
+        }
+        for (key, step) in page {
+            after = Some(key);
+            volumes.extend(step.runs.iter().map(|run| run.volume));
+        }
+        if last_page {
+            return Ok(Some((volumes, steps)));
+        }
+    }
 }
 
 /// The committed steps of an item, in order.

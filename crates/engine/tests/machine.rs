@@ -183,6 +183,7 @@ impl Cluster {
             unit: id("U1"),
             device_type: strongroom_custody::tables::DeviceType::Bwc,
             brand_model: "X1".to_owned(),
+            asset: None,
         };
         cluster.done(&client(Role::Custodian), strongroom_custody::Command::AddDevice(device).into(), None);
         for number in 1..=2 {

@@ -1,11 +1,14 @@
 //! The services of the client port, one file each. All are thin: parse, ask the engine or the rows, answer.
 
 mod access;
+mod activity;
 mod admin;
 mod case;
 mod catalog;
+mod change;
 mod cluster;
 mod correction;
+mod device;
 mod hold;
 mod ingest;
 mod ledger;
@@ -17,11 +20,12 @@ use std::sync::Arc;
 use axum::{Router, http::HeaderValue, middleware, response::Response};
 use strongroom_proto::{
     DESCRIPTORS, TRIAL_HEADER, access::access_service_server::AccessServiceServer,
-    admin::admin_service_server::AdminServiceServer, case::case_service_server::CaseServiceServer,
-    catalog::catalog_service_server::CatalogServiceServer, cluster::cluster_service_server::ClusterServiceServer,
-    correction::correction_service_server::CorrectionServiceServer, hold::hold_service_server::HoldServiceServer,
-    ingest::ingest_service_server::IngestServiceServer, ledger::ledger_service_server::LedgerServiceServer,
-    request::request_service_server::RequestServiceServer,
+    activity::activity_service_server::ActivityServiceServer, admin::admin_service_server::AdminServiceServer,
+    case::case_service_server::CaseServiceServer, catalog::catalog_service_server::CatalogServiceServer,
+    cluster::cluster_service_server::ClusterServiceServer,
+    correction::correction_service_server::CorrectionServiceServer, device::device_service_server::DeviceServiceServer,
+    hold::hold_service_server::HoldServiceServer, ingest::ingest_service_server::IngestServiceServer,
+    ledger::ledger_service_server::LedgerServiceServer, request::request_service_server::RequestServiceServer,
 };
 use strongroom_types::limits;
 use tonic::service::Routes;
@@ -50,6 +54,8 @@ pub(crate) fn routes<H: Health>(node: &Arc<Node>, edge: Edge, health: HealthServ
         .add_service(sized!(RequestServiceServer, request::Requests(edge.clone())))
         .add_service(sized!(AccessServiceServer, access::Access(edge.clone())))
         .add_service(sized!(AdminServiceServer, admin::Admin(edge.clone())))
+        .add_service(sized!(DeviceServiceServer, device::Devices(edge.clone())))
+        .add_service(sized!(ActivityServiceServer, activity::Activities(edge.clone())))
         .add_service(sized!(LedgerServiceServer, ledger::Ledger(edge.clone())))
         .add_service(sized!(ClusterServiceServer, cluster::Cluster { edge: edge.clone(), node: Arc::clone(node) }))
         .into_axum_router();

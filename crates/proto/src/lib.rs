@@ -53,6 +53,18 @@ pub mod admin {
     tonic::include_proto!("strongroom.admin.v1");
 }
 
+/// The register of devices.
+#[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
+pub mod device {
+    tonic::include_proto!("strongroom.device.v1");
+}
+
+/// Activities.
+#[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
+pub mod activity {
+    tonic::include_proto!("strongroom.activity.v1");
+}
+
 /// The ledger.
 #[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
 pub mod ledger {

@@ -40,7 +40,8 @@ pub const fn code(reason: Reason) -> Code {
         | Reason::RoleNotAllowed
         | Reason::OutsideUnit
         | Reason::SamePerson
-        | Reason::OutsideGrant => Code::PermissionDenied,
+        | Reason::OutsideGrant
+        | Reason::NotYourStep => Code::PermissionDenied,
         Reason::ApprovalMissing
         | Reason::ActUnspecified
         | Reason::GrantEnded
@@ -54,7 +55,9 @@ pub const fn code(reason: Reason) -> Code {
         | Reason::Restricted
         | Reason::NotATrial
         | Reason::UploadExpired
-        | Reason::RollbackSuspected => Code::FailedPrecondition,
+        | Reason::RollbackSuspected
+        | Reason::DevicesOutstanding
+        | Reason::StatementMissing => Code::FailedPrecondition,
         Reason::OriginalImmutable | Reason::AlreadyExists => Code::AlreadyExists,
         Reason::NoSuchAct => Code::Unimplemented,
         Reason::FieldMissing | Reason::TermMissing | Reason::InvalidArgument | Reason::IdempotencyKeyReused => {

@@ -1,13 +1,13 @@
 //! Reading the topology. Nothing here writes.
 
 use strongroom_types::{
-    DistrictName, NodeId, VolumeId, limits,
+    DistrictName, ItemId, NodeId, ShardIndex, VolumeId, limits,
     rows::{Key, RowError, Rows, Table},
 };
 
 use crate::{
     name::ClassName,
-    row::{CLASSES, ClassRow, NODES, NodeRow, OPEN_VOLUMES, VOLUMES, VolumeRow},
+    row::{CLASSES, ClassRow, NODES, NodeRow, OPEN_VOLUMES, REPAIRS, VOLUMES, VolumeRow},
 };
 
 /// One node, removed ones included.
@@ -81,6 +81,34 @@ pub fn open_volumes(rows: &dyn Rows, class: &ClassName) -> Result<Vec<VolumeRow>
 /// [`RowError`] where the rows cannot be read, or the index names a volume that is not there.
 pub fn open_volumes_of_all_classes(rows: &dyn Rows) -> Result<Vec<VolumeRow>, RowError> {
     indexed(rows, all(&OPEN_VOLUMES, rows, &())?)
+}
+
+/// How many shards of an item in a volume wait for repair; counting ends at a page for each slot.
+///
+/// # Errors
+/// [`RowError`] where the rows cannot be read.
+pub fn bad_shards_of(rows: &dyn Rows, volume: VolumeId, item: ItemId) -> Result<usize, RowError> {
+    let Some(row) = VOLUMES.read(rows, &volume)? else { return Ok(0) };
+    let mut bad = 0;
+    for slot in (0_u8..).map(ShardIndex).take(row.slots.len()) {
+        bad += REPAIRS.scan(rows, &OfItem { volume, slot, item }, None, limits::PAGE_ROWS_MAX)?.len();
+    }
+    Ok(bad)
+}
+
+/// What the keys of an item's bad shards in a slot begin with.
+struct OfItem {
+    volume: VolumeId,
+    slot: ShardIndex,
+    item: ItemId,
+}
+
+impl Key for OfItem {
+    fn write_to(&self, bytes: &mut Vec<u8>) {
+        self.volume.write_to(bytes);
+        bytes.push(self.slot.0);
+        self.item.write_to(bytes);
+    }
 }
 
 /// The node and district of each slot of a volume, in slot order: what [`crate::meets`] takes.

@@ -82,6 +82,28 @@ pub const BATCH_COMMANDS_MAX: usize = 256;
 pub const BATCH_BYTES_MAX: usize = 2 << 20;
 /// Commands waiting for the proposer of one node.
 pub const PROPOSER_QUEUE: usize = 4096;
+/// Most items of an activity that are looked at together.
+pub const ACTIVITY_ITEMS_MAX: usize = 1000;
+/// Most officers of an activity.
+pub const ACTIVITY_OFFICERS_MAX: usize = 64;
+/// Most expected angles of an activity.
+pub const ACTIVITY_ANGLES_MAX: usize = 32;
+/// Most phases of an activity.
+pub const ACTIVITY_PHASES_MAX: usize = 64;
+/// Most corrections of an activity, and most values that one of its instants is given.
+pub const ACTIVITY_CORRECTIONS_MAX: usize = 64;
+/// Most interruption records of an activity.
+pub const ACTIVITY_INTERRUPTIONS_MAX: usize = 200;
+/// Most exemptions of an activity.
+pub const ACTIVITY_EXEMPTIONS_MAX: usize = 16;
+/// Most statements that are filed afterwards with one interruption or exemption.
+pub const STATEMENTS_MAX: usize = 16;
+/// Most devices that a person holds, owes recordings on or lost.
+pub const DEVICES_OF_PERSON_MAX: usize = 200;
+/// Most people whose recordings are on one device.
+pub const DEVICE_OWING_MAX: usize = 16;
+/// Most terms of custodians and deputies of a unit that run or are to come.
+pub const KEEPER_TERMS_MAX: usize = 64;
 
 const _: () = assert!(CHUNK_BYTES.is_power_of_two());
 const _: () = assert!(CHUNK_BYTES as u64 * PROGRESS_CHUNKS as u64 == PROGRESS_BYTES);
@@ -93,4 +115,5 @@ const _: () =
     assert!(UPLOAD_STREAMS_PER_CALLER_MAX < UPLOAD_STREAMS_MAX && READ_STREAMS_PER_CALLER_MAX < READ_STREAMS_MAX);
 const _: () = assert!(TICKET_RECHECK_MS < TICKET_MS);
 const _: () = assert!(DISK_RESERVE_PERCENT < 100);
+const _: () = assert!(ACTIVITY_ITEMS_MAX <= PAGE_ROWS_MAX, "an activity's items are one page");
 const _: () = assert!(SEGMENT_BYTES > 16 * CHUNK_BYTES as u64);

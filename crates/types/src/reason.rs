@@ -130,6 +130,13 @@ reasons! {
     39 TermMissing "TERM_MISSING" FixYourRequest;
     /// Only a trial cluster can be asked for this.
     60 NotATrial "NOT_A_TRIAL" RefusedByPolicy;
+
+    /// This step belongs to another person: a device's holder, its receiver, its custodian.
+    50 NotYourStep "NOT_YOUR_STEP" RefusedByPolicy;
+    /// Somebody still has a device, or recordings on one that are not ingested.
+    51 DevicesOutstanding "DEVICES_OUTSTANDING" RefusedByPolicy;
+    /// What explains an interruption is missing: a voice note, or a report with its written statement.
+    52 StatementMissing "STATEMENT_MISSING" RefusedByPolicy;
 }
 
 impl fmt::Display for Reason {

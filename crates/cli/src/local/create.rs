@@ -233,6 +233,7 @@ impl<'a> Maker<'a> {
                 unit,
                 device_type: DeviceType::Bwc,
                 brand_model: "Strongroom dev".to_owned(),
+                asset: None,
             }],
             principals,
             genesis: [0; 32],

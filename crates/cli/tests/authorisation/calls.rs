@@ -29,6 +29,7 @@ use strongroom_proto::request::{
     Act as RequestAct, ApproveRequestRequest, ListRequestsRequest, RejectRequestRequest, ShowRequestRequest,
     SubmitRequestRequest,
 };
+use strongroom_proto::{activity, device};
 use tonic::Status;
 use tonic::transport::Channel;
 
@@ -68,6 +69,8 @@ pub(crate) fn described(of_peers: bool) -> Vec<String> {
 /// An item, a session and a request that there are none of.
 pub(crate) const NOTHING: Bytes = Bytes::from_static(&[0xee; 16]);
 const NO_REQUEST: &str = "REQ-999999";
+const NO_DEVICE: &str = "D-none";
+const NO_ACTIVITY: &str = "A-none";
 
 /// The table. `certificate` is that of somebody who is registered already.
 pub(crate) fn table(certificate: Bytes) -> Vec<Call> {
@@ -181,7 +184,7 @@ pub(crate) fn table(certificate: Bytes) -> Vec<Call> {
                 device_id: "D1".to_owned(),
                 unit_id: "U1".to_owned(),
                 device_type: "bwc".to_owned(),
-                brand_model: String::new(),
+                ..Default::default()
             }),
         }),
         row("/strongroom.admin.v1.AdminService/ListDevices", Act::DeviceList, |_| ListDevicesRequest {}),
@@ -189,6 +192,193 @@ pub(crate) fn table(certificate: Bytes) -> Vec<Call> {
             name: "dev".to_owned(),
         }),
         row("/strongroom.admin.v1.AdminService/ListProfiles", Act::ProfileShow, |_| ListProfilesRequest {}),
+        row("/strongroom.device.v1.DeviceService/IssueDevice", Act::DeviceIssue, |key| device::IssueDeviceRequest {
+            idempotency_key: key,
+            device_id: NO_DEVICE.to_owned(),
+            to: "legal".to_owned(),
+            ..Default::default()
+        }),
+        row("/strongroom.device.v1.DeviceService/HandOverDevice", Act::DeviceHandOver, |key| {
+            device::HandOverDeviceRequest {
+                idempotency_key: key,
+                device_id: NO_DEVICE.to_owned(),
+                to: "legal".to_owned(),
+                ..Default::default()
+            }
+        }),
+        row("/strongroom.device.v1.DeviceService/ReturnDevice", Act::DeviceReturn, |key| device::ReturnDeviceRequest {
+            idempotency_key: key,
+            device_id: NO_DEVICE.to_owned(),
+            ..Default::default()
+        }),
+        row("/strongroom.device.v1.DeviceService/AnswerOffer", Act::DeviceAccept, |key| device::AnswerOfferRequest {
+            idempotency_key: key,
+            device_id: NO_DEVICE.to_owned(),
+            ..Default::default()
+        }),
+        row("/strongroom.device.v1.DeviceService/ReportLoss", Act::DeviceReportLoss, |key| device::ReportLossRequest {
+            idempotency_key: key,
+            device_id: NO_DEVICE.to_owned(),
+            circumstances: "a test".to_owned(),
+            ..Default::default()
+        }),
+        row("/strongroom.device.v1.DeviceService/ReportFault", Act::DeviceReportFault, |key| {
+            device::ReportFaultRequest {
+                idempotency_key: key,
+                device_id: NO_DEVICE.to_owned(),
+                fault: "a test".to_owned(),
+                reported_to: "head".to_owned(),
+                ..Default::default()
+            }
+        }),
+        row("/strongroom.device.v1.DeviceService/ConfirmFault", Act::DeviceConfirmFault, |key| {
+            device::ConfirmFaultRequest { idempotency_key: key, device_id: NO_DEVICE.to_owned() }
+        }),
+        row("/strongroom.device.v1.DeviceService/SendToRepair", Act::DeviceRepair, |key| device::SendToRepairRequest {
+            idempotency_key: key,
+            device_id: NO_DEVICE.to_owned(),
+            repairer: "a test".to_owned(),
+            ..Default::default()
+        }),
+        row("/strongroom.device.v1.DeviceService/RestoreDevice", Act::DeviceRestore, |key| {
+            device::RestoreDeviceRequest {
+                idempotency_key: key,
+                device_id: NO_DEVICE.to_owned(),
+                note: "a test".to_owned(),
+            }
+        }),
+        row("/strongroom.device.v1.DeviceService/DockDevice", Act::DeviceDock, |key| device::DockDeviceRequest {
+            idempotency_key: key,
+            device_id: NO_DEVICE.to_owned(),
+            against: "a test".to_owned(),
+            ..Default::default()
+        }),
+        row("/strongroom.device.v1.DeviceService/CorrectEntry", Act::DeviceCorrect, |key| {
+            device::CorrectEntryRequest {
+                idempotency_key: key,
+                device_id: NO_DEVICE.to_owned(),
+                field: "content".to_owned(),
+                value: "x".to_owned(),
+                reason: "a test".to_owned(),
+                ..Default::default()
+            }
+        }),
+        row("/strongroom.device.v1.DeviceService/ClearPerson", Act::DeviceClearance, |key| {
+            device::ClearPersonRequest { idempotency_key: key, principal_id: "nobody".to_owned() }
+        }),
+        row("/strongroom.device.v1.DeviceService/NameKeeper", Act::KeeperName, |key| device::NameKeeperRequest {
+            idempotency_key: key,
+            unit_id: "U-none".to_owned(),
+            principal_id: "custodian".to_owned(),
+            ..Default::default()
+        }),
+        row("/strongroom.device.v1.DeviceService/ShowDevice", Act::DeviceLedger, |_| device::ShowDeviceRequest {
+            device_id: NO_DEVICE.to_owned(),
+        }),
+        row("/strongroom.device.v1.DeviceService/ListEntries", Act::DeviceLedger, |_| device::ListEntriesRequest {
+            device_id: NO_DEVICE.to_owned(),
+            ..Default::default()
+        }),
+        row("/strongroom.device.v1.DeviceService/ListUncollected", Act::DeviceLedger, |_| {
+            device::ListUncollectedRequest::default()
+        }),
+        row("/strongroom.device.v1.DeviceService/ListTies", Act::DeviceLedger, |_| device::ListTiesRequest {
+            principal_id: "nobody".to_owned(),
+        }),
+        row("/strongroom.device.v1.DeviceService/ListKeepers", Act::UnitList, |_| device::ListKeepersRequest {
+            unit_id: "U1".to_owned(),
+        }),
+        row("/strongroom.activity.v1.ActivityService/OpenActivity", Act::ActivityOpen, |key| {
+            activity::OpenActivityRequest {
+                idempotency_key: key,
+                activity: Some(activity::Activity {
+                    activity_id: NO_ACTIVITY.to_owned(),
+                    unit_id: "U-none".to_owned(),
+                    ..Default::default()
+                }),
+            }
+        }),
+        row("/strongroom.activity.v1.ActivityService/AddPhase", Act::ActivityPhase, |key| activity::AddPhaseRequest {
+            idempotency_key: key,
+            activity_id: NO_ACTIVITY.to_owned(),
+            phase: Some(activity::Phase::default()),
+        }),
+        row("/strongroom.activity.v1.ActivityService/SetMoment", Act::ActivityMoment, |key| {
+            activity::SetMomentRequest {
+                idempotency_key: key,
+                activity_id: NO_ACTIVITY.to_owned(),
+                moment: "activity_ended".to_owned(),
+                ..Default::default()
+            }
+        }),
+        row("/strongroom.activity.v1.ActivityService/CorrectActivity", Act::ActivityCorrect, |key| {
+            activity::CorrectActivityRequest {
+                idempotency_key: key,
+                activity_id: NO_ACTIVITY.to_owned(),
+                field: "place".to_owned(),
+                ..Default::default()
+            }
+        }),
+        row("/strongroom.activity.v1.ActivityService/AttachItem", Act::ActivityAttach, |key| {
+            activity::AttachItemRequest {
+                idempotency_key: key,
+                activity_id: NO_ACTIVITY.to_owned(),
+                item_id: NOTHING,
+                ..Default::default()
+            }
+        }),
+        row("/strongroom.activity.v1.ActivityService/RecordInterruption", Act::ActivityInterruption, |key| {
+            activity::RecordInterruptionRequest {
+                idempotency_key: key,
+                interruption: Some(activity::Interruption {
+                    activity_id: NO_ACTIVITY.to_owned(),
+                    cause: "bad_weather".to_owned(),
+                    ..Default::default()
+                }),
+            }
+        }),
+        row("/strongroom.activity.v1.ActivityService/RecordExemption", Act::ActivityExempt, |key| {
+            activity::RecordExemptionRequest {
+                idempotency_key: key,
+                exemption: Some(activity::Exemption {
+                    activity_id: NO_ACTIVITY.to_owned(),
+                    cause: "urgent".to_owned(),
+                    consent_office: "on_scene".to_owned(),
+                    ..Default::default()
+                }),
+            }
+        }),
+        row("/strongroom.activity.v1.ActivityService/FileStatement", Act::ActivityFile, |key| {
+            activity::FileStatementRequest {
+                idempotency_key: key,
+                activity_id: NO_ACTIVITY.to_owned(),
+                item_id: NOTHING,
+                ..Default::default()
+            }
+        }),
+        row("/strongroom.activity.v1.ActivityService/AcknowledgeNotice", Act::NoticeAcknowledge, |key| {
+            activity::AcknowledgeNoticeRequest {
+                idempotency_key: key,
+                unit_id: "U1".to_owned(),
+                number: 999_999,
+                ..Default::default()
+            }
+        }),
+        row("/strongroom.activity.v1.ActivityService/ShowActivity", Act::ActivityShow, |_| {
+            activity::ShowActivityRequest { activity_id: NO_ACTIVITY.to_owned() }
+        }),
+        row("/strongroom.activity.v1.ActivityService/ListActivities", Act::ActivityShow, |_| {
+            activity::ListActivitiesRequest::default()
+        }),
+        row("/strongroom.activity.v1.ActivityService/ListInterruptions", Act::ActivityShow, |_| {
+            activity::ListInterruptionsRequest::default()
+        }),
+        row("/strongroom.activity.v1.ActivityService/ListExemptions", Act::ActivityShow, |_| {
+            activity::ListExemptionsRequest::default()
+        }),
+        row("/strongroom.activity.v1.ActivityService/ListNotices", Act::ActivityShow, |_| {
+            activity::ListNoticesRequest::default()
+        }),
         row("/strongroom.ledger.v1.LedgerService/FetchCheckpoint", Act::LedgerProve, |_| FetchCheckpointRequest {}),
         row("/strongroom.ledger.v1.LedgerService/ListRecords", Act::LedgerRecords, |_| ListRecordsRequest::default()),
         row("/strongroom.ledger.v1.LedgerService/ProveInclusion", Act::LedgerProve, |_| ProveInclusionRequest {

@@ -229,6 +229,7 @@ async fn registers(world: &World) {
             unit_id: "U1".to_owned(),
             device_type: "bwc".to_owned(),
             brand_model: brand_model.to_owned(),
+            ..Device::default()
         }),
     };
     let path = format!("{ADMIN}/AddDevice");

@@ -79,6 +79,7 @@ fn command(dice: Dice) -> Command {
             unit: id(unit),
             device_type: DeviceType::Bwc,
             brand_model: String::new(),
+            asset: None,
         }),
         _ => principal(which, how),
     }

@@ -9,6 +9,7 @@ use strongroom_custody::{
         AddDevice, AddUnit, ApproveRequest, CommitProgress, CreateCluster, OpenUpload, RegisterPrincipal, SealOriginal,
         SubmitRequest, Tick, Under,
     },
+    device::Way,
     profile::RequestAct,
     request::RequestRow,
     retention::{self, Kept},
@@ -161,6 +162,7 @@ pub(crate) fn created() -> CreateCluster {
             unit: id("U1"),
             device_type: DeviceType::Bwc,
             brand_model: "X1".to_owned(),
+            asset: None,
         }],
         principals: one_of_each.chain(PEOPLE.into_iter().map(principal)).collect(),
         genesis: [0xaa; 32],
@@ -419,6 +421,30 @@ fn act_of(command: &Command) -> Act {
         Command::ApproveCorrection(_) => Act::CorrectionApprove,
         Command::WithdrawCorrection(_) => Act::CorrectionWithdraw,
         Command::AdvanceClock(_) => Act::ClockAdvance,
+        Command::OfferDevice(offer) => match offer.way {
+            Way::Issue => Act::DeviceIssue,
+            Way::HandOver => Act::DeviceHandOver,
+            Way::Return => Act::DeviceReturn,
+        },
+        Command::AnswerOffer(_) => Act::DeviceAccept,
+        Command::ReportLoss(_) => Act::DeviceReportLoss,
+        Command::ReportFault(_) => Act::DeviceReportFault,
+        Command::ConfirmFault(_) => Act::DeviceConfirmFault,
+        Command::SendToRepair(_) => Act::DeviceRepair,
+        Command::RestoreDevice(_) => Act::DeviceRestore,
+        Command::DockDevice(_) => Act::DeviceDock,
+        Command::CorrectEntry(_) => Act::DeviceCorrect,
+        Command::ClearPerson(_) => Act::DeviceClearance,
+        Command::NameKeeper(_) => Act::KeeperName,
+        Command::OpenActivity(_) => Act::ActivityOpen,
+        Command::AddPhase(_) => Act::ActivityPhase,
+        Command::SetMoment(_) => Act::ActivityMoment,
+        Command::CorrectActivity(_) => Act::ActivityCorrect,
+        Command::AttachItem(_) => Act::ActivityAttach,
+        Command::RecordInterruption(_) => Act::ActivityInterruption,
+        Command::RecordExemption(_) => Act::ActivityExempt,
+        Command::FileStatement(_) => Act::ActivityFile,
+        Command::AcknowledgeNotice(_) => Act::NoticeAcknowledge,
     }
 }
 
@@ -464,6 +490,28 @@ fn named_items(command: &Command) -> Vec<ItemId> {
         | Command::ApproveCorrection(_)
         | Command::WithdrawCorrection(_)
         | Command::AdvanceClock(_) => Vec::new(),
+        Command::OfferDevice(_)
+        | Command::AnswerOffer(_)
+        | Command::ReportLoss(_)
+        | Command::ReportFault(_)
+        | Command::ConfirmFault(_)
+        | Command::SendToRepair(_)
+        | Command::RestoreDevice(_)
+        | Command::DockDevice(_)
+        | Command::CorrectEntry(_)
+        | Command::ClearPerson(_)
+        | Command::NameKeeper(_)
+        | Command::OpenActivity(_)
+        | Command::AddPhase(_)
+        | Command::SetMoment(_)
+        | Command::CorrectActivity(_)
+        | Command::AcknowledgeNotice(_) => Vec::new(),
+        Command::AttachItem(attach) => vec![attach.item],
+        Command::RecordInterruption(record) => {
+            record.statement.into_iter().chain(record.voice_note.map(|note| note.item)).collect()
+        }
+        Command::RecordExemption(exempt) => exempt.work_record.into_iter().collect(),
+        Command::FileStatement(file) => vec![file.item],
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn check(name: &str, lines: Vec<(String, String)>) {
 }
 
 /// Name and hex of a value, having checked that the bytes give it back.
-fn line<V>(name: &str, value: &V) -> (String, String)
+pub(crate) fn line<V>(name: &str, value: &V) -> (String, String)
 where
     V: minicbor::Encode<()> + for<'b> minicbor::Decode<'b, ()> + PartialEq + std::fmt::Debug,
 {
@@ -239,6 +239,7 @@ fn device() -> DeviceRow {
         unit: unit("U1"),
         device_type: DeviceType::Surveillance,
         brand_model: "海康 X1".to_owned(),
+        asset: None,
     }
 }
 

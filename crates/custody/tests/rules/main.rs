@@ -18,3 +18,8 @@ mod roles;
 mod samples;
 mod sessions;
 mod uploads;
+
+mod activities;
+mod deadlines;
+mod devices;
+mod interruptions;

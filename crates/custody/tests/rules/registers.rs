@@ -39,7 +39,13 @@ fn add_unit(name: &str, profile: &str) -> Command {
 
 fn add_device(name: &str, of: &str) -> Command {
     let brand_model = "C1".to_owned();
-    Command::AddDevice(AddDevice { device: id(name), unit: id(of), device_type: DeviceType::Bwc, brand_model })
+    Command::AddDevice(AddDevice {
+        device: id(name),
+        unit: id(of),
+        device_type: DeviceType::Bwc,
+        brand_model,
+        asset: None,
+    })
 }
 
 #[test]

@@ -3,7 +3,12 @@
 
 use strongroom_custody::{
     Act, Command,
+    activity::{
+        AddPhase, AttachItem, CorrectActivity, Corrected, DelayReason, Document, Moment, Officer, OpenActivity,
+        SetMoment,
+    },
     case::{Archive, ArchiveCase, BindCase, CloseCase, OpenCase, Outcome, ReopenCase, Term},
+    clearance::ClearPerson,
     clock::Reading,
     command::{
         AddDevice, AddUnit, AdvanceClock, ApproveRequest, BeginSession, EndSession, ExpireUploads, LabelItem,
@@ -11,14 +16,23 @@ use strongroom_custody::{
         RotatePrincipal, Seal, Tick, Under,
     },
     correction::{ApproveCorrection, Mistake, ProposeCorrection, WithdrawCorrection},
+    device::{
+        AnswerOffer, ConfirmFault, CorrectEntry, DockDevice, Docking, OfferDevice, ReportFault, ReportLoss,
+        RestoreDevice, SendToRepair, Way,
+    },
+    exemption::{ConsentOffice, ExemptionCause, RecordExemption},
     hold::{HoldQuery, HoldScope, PlaceHold, ReleaseHold},
+    interruption::{Cause, RecordInterruption, VoiceNote},
+    keeper::NameKeeper,
     keeping::{Class, ClassifyItem, ExtendItem, RestrictItem, RestrictionKind, TriggerItem},
+    notice::AcknowledgeNotice,
     profile::RequestAct,
-    tables::{AbsentShard, DeviceType},
+    statement::{FileStatement, StatementOf},
+    tables::{AbsentShard, DeviceAsset, DeviceType},
 };
 use strongroom_types::{ChunkIndex, CorrectionId, NodeId, Reason, RecordSeq, Refusal, RequestId, Role, ShardIndex};
 
-use crate::fixture::{GATEWAY, START, created, end, id, item, key, open, progress, session, small, submit};
+use crate::fixture::{DAY, GATEWAY, HOUR, START, created, end, id, item, key, open, progress, session, small, submit};
 
 pub(crate) const NO_REQUEST: RequestId = RequestId(999);
 
@@ -52,6 +66,18 @@ pub(crate) fn of_clients() -> Vec<Command> {
             unit: id("U1"),
             device_type: DeviceType::Camera,
             brand_model: "C1".to_owned(),
+            asset: None,
+        }),
+        Command::AddDevice(AddDevice {
+            device: id("D9"),
+            unit: id("U1"),
+            device_type: DeviceType::Camera,
+            brand_model: "C1".to_owned(),
+            asset: Some(DeviceAsset {
+                asset_no: "GZ-001".to_owned(),
+                accessories: "充电座".to_owned(),
+                custodian: Some(id("custodian")),
+            }),
         }),
         Command::ExtendItem(ExtendItem { item: item(8), until: START, reason: "trial".to_owned() }),
         Command::TriggerItem(TriggerItem { item: item(8), code: "t2".to_owned(), basis: "投诉 7 号".to_owned() }),
@@ -93,6 +119,166 @@ pub(crate) fn of_clients() -> Vec<Command> {
         }),
         Command::AdvanceClock(AdvanceClock { by_ms: 1000, reason: "a trial".to_owned() }),
     ]
+    .into_iter()
+    .chain(of_devices())
+    .chain(of_activities())
+    .collect()
+}
+
+/// A device and an activity that there are none of.
+const NO_DEVICE: &str = "D999";
+const NO_ACTIVITY: &str = "A-999";
+
+fn of_devices() -> Vec<Command> {
+    let offer = |way, to: Option<&str>| {
+        Command::OfferDevice(OfferDevice {
+            device: id(NO_DEVICE),
+            way,
+            to: to.map(id),
+            accessories: "充电座".to_owned(),
+            content: "三起检查".to_owned(),
+            un_ingested: Some(2),
+        })
+    };
+    vec![
+        offer(Way::Issue, Some("recorder")),
+        offer(Way::HandOver, Some("recorder")),
+        offer(Way::Return, None),
+        Command::AnswerOffer(AnswerOffer { device: id(NO_DEVICE), declined: Some("坏的".to_owned()) }),
+        Command::ReportLoss(ReportLoss {
+            device: id(NO_DEVICE),
+            noticed_at: START,
+            circumstances: "执法途中遗失".to_owned(),
+        }),
+        Command::ReportFault(ReportFault {
+            device: id(NO_DEVICE),
+            found_at: START,
+            fault: "不能开机".to_owned(),
+            reported_to: "unit-head".to_owned(),
+        }),
+        Command::ConfirmFault(ConfirmFault { device: id(NO_DEVICE) }),
+        Command::SendToRepair(SendToRepair {
+            device: id(NO_DEVICE),
+            repairer: "海康".to_owned(),
+            un_ingested: Some(1),
+            explanation: "不能开机".to_owned(),
+        }),
+        Command::RestoreDevice(RestoreDevice { device: id(NO_DEVICE), note: "换了主板".to_owned() }),
+        Command::DockDevice(DockDevice { device: id(NO_DEVICE), docking: docking(-1500, 3) }),
+        Command::CorrectEntry(CorrectEntry {
+            device: id(NO_DEVICE),
+            entry: 1,
+            field: "accessories".to_owned(),
+            value: "无".to_owned(),
+            reason: "登记有误".to_owned(),
+        }),
+        Command::ClearPerson(ClearPerson { person: id("nobody") }),
+        Command::NameKeeper(NameKeeper {
+            unit: id("U99"),
+            device: None,
+            principal: id("custodian"),
+            from: Some(START),
+            until: Some(START.plus_ms(DAY)),
+        }),
+    ]
+}
+
+pub(crate) fn docking(offset_ms: i64, un_ingested: u64) -> Docking {
+    Docking {
+        offset_ms,
+        against: "station".to_owned(),
+        battery_percent: Some(80),
+        free_bytes: Some(1 << 33),
+        un_ingested,
+    }
+}
+
+fn of_activities() -> Vec<Command> {
+    vec![
+        Command::OpenActivity(Box::new(opening(NO_ACTIVITY, "U1"))),
+        Command::AddPhase(AddPhase {
+            activity: id(NO_ACTIVITY),
+            name: "现场检查".to_owned(),
+            place: "南门".to_owned(),
+            started_at: START,
+            ended_at: Some(START.plus_ms(HOUR)),
+        }),
+        Command::SetMoment(SetMoment {
+            activity: id(NO_ACTIVITY),
+            moment: Moment::ReturnedToUnit,
+            at: START,
+            delay: Some(DelayReason::Remote),
+            reason: "记错".to_owned(),
+        }),
+        Command::CorrectActivity(CorrectActivity {
+            activity: id(NO_ACTIVITY),
+            to: Corrected::Party("身份不明".to_owned()),
+            reason: "核实".to_owned(),
+        }),
+        Command::AttachItem(AttachItem {
+            activity: id(NO_ACTIVITY),
+            item: item(8),
+            phase: Some(1),
+            angle: Some("left".to_owned()),
+            detach: Some("另一起".to_owned()),
+        }),
+        Command::RecordInterruption(Box::new(RecordInterruption {
+            activity: id(NO_ACTIVITY),
+            from: START,
+            to: START.plus_ms(HOUR),
+            cause: Cause::Other,
+            text: "停电".to_owned(),
+            voice_note: Some(VoiceNote { item: item(8), offset_ms: 2500 }),
+            statement: Some(item(7)),
+            reported_to: "unit-head".to_owned(),
+            kept_by: Some(id("custodian")),
+        })),
+        Command::RecordExemption(Box::new(RecordExemption {
+            activity: id(NO_ACTIVITY),
+            cause: ExemptionCause::Secrecy,
+            text: "涉及商业秘密".to_owned(),
+            legal_basis: "第七条".to_owned(),
+            consented_by: "王五".to_owned(),
+            consent_office: ConsentOffice::CaseUnit,
+            consented_at: START,
+            work_record: Some(item(8)),
+            reported_to: "head".to_owned(),
+        })),
+        Command::FileStatement(FileStatement {
+            activity: id(NO_ACTIVITY),
+            of: StatementOf::Exemption,
+            number: RecordSeq(999),
+            item: item(8),
+            reported_to: "head".to_owned(),
+        }),
+        Command::AcknowledgeNotice(AcknowledgeNotice {
+            unit: id("U99"),
+            notice: RecordSeq(999),
+            opinion: "已阅".to_owned(),
+        }),
+    ]
+}
+
+/// An activity of an hour that began two hours before the start of the test.
+pub(crate) fn opening(name: &str, unit: &str) -> OpenActivity {
+    let officer =
+        |name: &str, certificate: &str| Officer { name: name.to_owned(), certificate: certificate.to_owned() };
+    OpenActivity {
+        activity: id(name),
+        unit: id(unit),
+        kind: "现场检查".to_owned(),
+        officers: vec![officer("张三", "ZF001"), officer("李四", "ZF002")],
+        place: "南门市场".to_owned(),
+        started_at: START.plus_ms(-2 * HOUR),
+        matter: "占道经营".to_owned(),
+        party: "无特定相对人".to_owned(),
+        document: Some(Document {
+            name: "现场检查笔录".to_owned(),
+            start: Some(START.plus_ms(-2 * HOUR)),
+            end: Some(START.plus_ms(-HOUR)),
+        }),
+        angles: vec!["left".to_owned(), "right".to_owned()],
+    }
 }
 
 /// Commands that only the cluster itself sends.
@@ -156,6 +342,26 @@ pub(crate) const fn number(command: &Command) -> u8 {
         Command::ApproveCorrection(_) => 34,
         Command::WithdrawCorrection(_) => 35,
         Command::AdvanceClock(_) => 86,
+        Command::OfferDevice(_) => 46,
+        Command::AnswerOffer(_) => 47,
+        Command::ReportLoss(_) => 48,
+        Command::ReportFault(_) => 49,
+        Command::ConfirmFault(_) => 50,
+        Command::SendToRepair(_) => 51,
+        Command::RestoreDevice(_) => 52,
+        Command::DockDevice(_) => 53,
+        Command::CorrectEntry(_) => 54,
+        Command::ClearPerson(_) => 55,
+        Command::NameKeeper(_) => 56,
+        Command::OpenActivity(_) => 57,
+        Command::AddPhase(_) => 58,
+        Command::SetMoment(_) => 59,
+        Command::CorrectActivity(_) => 60,
+        Command::AttachItem(_) => 61,
+        Command::RecordInterruption(_) => 62,
+        Command::RecordExemption(_) => 63,
+        Command::FileStatement(_) => 64,
+        Command::AcknowledgeNotice(_) => 65,
     }
 }
 
@@ -165,5 +371,6 @@ fn there_is_a_sample_of_every_command() {
     numbers.sort_unstable();
     numbers.dedup();
     let gone = 19;
-    assert_eq!(numbers, (0..=35).filter(|number| *number != gone).chain([86]).collect::<Vec<_>>());
+    let kept = (0..=35).filter(|number| *number != gone);
+    assert_eq!(numbers, kept.chain(46..=65).chain([86]).collect::<Vec<_>>());
 }

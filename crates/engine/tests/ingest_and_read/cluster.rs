@@ -247,6 +247,7 @@ fn genesis(
                 unit: "U1".parse().expect("a name"),
                 device_type: DeviceType::Bwc,
                 brand_model: "X".to_owned(),
+                asset: None,
             }],
             principals: Role::ALL.into_iter().map(principal).collect(),
             genesis: [0; 32],

@@ -6,7 +6,9 @@ use strongroom_custody::{
     access::Stop,
     command::{AddDevice, AddUnit, RegisterPrincipal, RevokePrincipal, RotatePrincipal},
     profile::Profile,
-    tables::{DEVICES, DeviceRow, DeviceType, PRINCIPALS, PROFILES, PrincipalRow, ProfileRow, UNITS, UnitRow},
+    tables::{
+        DEVICES, DeviceAsset, DeviceRow, DeviceType, PRINCIPALS, PROFILES, PrincipalRow, ProfileRow, UNITS, UnitRow,
+    },
     upload::newest_profile,
 };
 use strongroom_net::pki::key_hash_of_certificate;
@@ -233,7 +235,18 @@ fn device(asked: Option<Device>) -> Result<AddDevice, Refusal> {
         unit: convert::parsed("device.unit_id", &asked.unit_id)?,
         device_type,
         brand_model: asked.brand_model,
+        asset: asset(
+            asked.asset_no,
+            asked.accessories,
+            convert::optional_parsed("device.custodian", &asked.custodian)?,
+        ),
     })
+}
+
+/// What a register begins with besides; nothing of it is nothing.
+fn asset(asset_no: String, accessories: String, custodian: Option<PrincipalId>) -> Option<DeviceAsset> {
+    let asset = DeviceAsset { asset_no, accessories, custodian };
+    (asset != DeviceAsset::default()).then_some(asset)
 }
 
 fn principal_message(row: &PrincipalRow) -> Principal {
@@ -251,10 +264,14 @@ fn unit_message(row: &UnitRow) -> Unit {
 }
 
 fn device_message(row: &DeviceRow) -> Device {
+    let asset = row.asset.clone().unwrap_or_default();
     Device {
         device_id: row.id.to_string(),
         unit_id: row.unit.to_string(),
         device_type: row.device_type.name().to_owned(),
         brand_model: row.brand_model.clone(),
+        asset_no: asset.asset_no,
+        accessories: asset.accessories,
+        custodian: asset.custodian.as_ref().map_or_else(String::new, ToString::to_string),
     }
 }

@@ -235,6 +235,7 @@ impl Cluster {
             unit: "U1".parse().expect("a name"),
             device_type: DeviceType::Bwc,
             brand_model: "test".to_owned(),
+            asset: None,
         };
         Genesis {
             create: CreateCluster {

@@ -3,7 +3,7 @@
 use strongroom_types::{ChunkIndex, ItemId, ShardIndex, UnixMillis, UploadEpoch};
 
 use super::*;
-use crate::{FaultKind, REPAIRS_PER_VOLUME_AND_REPORTER_MAX, REPAIRS_PER_VOLUME_MAX, ShardFault, faults};
+use crate::{FaultKind, REPAIRS_PER_VOLUME_AND_REPORTER_MAX, REPAIRS_PER_VOLUME_MAX, ShardFault, faults, read};
 
 fn fault(volume: &VolumeRow, chunk: u64, reporter: u64) -> ShardFault {
     ShardFault {
@@ -38,6 +38,8 @@ fn a_fault_blames_the_node_that_holds_the_slot_and_is_recorded_once_whoever_says
     assert_eq!(faults::queue(&rows, 10).expect("reads"), [*row]);
     assert_eq!(faults::bad_on_node(&rows, row.node).expect("reads"), 1);
     assert_eq!(faults::queued(&rows).expect("reads"), 1);
+    let bad = |item| read::bad_shards_of(&rows, volume.id, ItemId::new([item; 16])).expect("reads");
+    assert_eq!((bad(7), bad(6), bad(8)), (1, 0, 0), "of that item and no other");
 }
 
 #[test]

@@ -1,0 +1,248 @@
+//! Exemptions 免录: why there is lawfully no recording of an activity, on what basis, and who agreed. Late consent and
+//! one's own are taken and marked, and the head of the unit is told (R-000-16).
+
+use strongroom_types::{ActivityId, ItemId, PrincipalId, RecordSeq, UnixMillis, limits};
+
+use crate::{
+    Act, Answer, Fact,
+    access::Stop,
+    activity::{self, ActivityRow, Moment},
+    apply::Decision,
+    device::{finding_fact, refuse_future, required},
+    notice,
+    statement::{self, Filed},
+    tables::{ACTIVITIES, EXEMPTIONS, newest_first},
+    upload::check_text,
+};
+
+/// In which office somebody agreed that nothing was recorded (R-000-16, R-004-8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(index_only)]
+pub enum ConsentOffice {
+    /// 现场负责人.
+    #[n(0)]
+    OnScene,
+    /// 办案部门领导.
+    #[n(1)]
+    CaseUnit,
+}
+
+impl ConsentOffice {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::OnScene, Self::CaseUnit];
+
+    /// The name on the wire and on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OnScene => "on_scene",
+            Self::CaseUnit => "case_unit",
+        }
+    }
+
+    /// The office of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|office| office.name() == name)
+    }
+}
+
+/// Why nothing was recorded (R-000-16, R-002-7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(index_only)]
+pub enum ExemptionCause {
+    /// 国家秘密、商业秘密、个人隐私.
+    #[n(0)]
+    Secrecy,
+    /// 紧急情况.
+    #[n(1)]
+    Urgent,
+    /// 客观原因.
+    #[n(2)]
+    Objective,
+    /// 不可抗拒的原因.
+    #[n(3)]
+    ForceMajeure,
+    /// 取证需要.
+    #[n(4)]
+    Evidence,
+}
+
+impl ExemptionCause {
+    /// Every cause.
+    pub const ALL: [Self; 5] = [Self::Secrecy, Self::Urgent, Self::Objective, Self::ForceMajeure, Self::Evidence];
+
+    /// The name on the wire and on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Secrecy => "secrecy",
+            Self::Urgent => "urgent",
+            Self::Objective => "objective",
+            Self::ForceMajeure => "force_majeure",
+            Self::Evidence => "evidence",
+        }
+    }
+
+    /// The cause of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cause| cause.name() == name)
+    }
+}
+
+/// An exemption. Its number is the position of its record.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct ExemptionRow {
+    /// Activity.
+    #[n(0)]
+    pub activity: ActivityId,
+    /// Why.
+    #[n(1)]
+    pub cause: ExemptionCause,
+    /// Why, in words.
+    #[n(2)]
+    pub text: String,
+    /// On what basis.
+    #[n(3)]
+    pub legal_basis: String,
+    /// Who agreed.
+    #[n(4)]
+    pub consented_by: String,
+    /// In which office.
+    #[n(5)]
+    pub consent_office: ConsentOffice,
+    /// When they did.
+    #[n(6)]
+    pub consented_at: UnixMillis,
+    /// The work record 工作记录.
+    #[n(7)]
+    pub work_record: Option<ItemId>,
+    /// To whom it was reported.
+    #[n(8)]
+    pub reported_to: String,
+    /// Who recorded it.
+    #[n(9)]
+    pub by: PrincipalId,
+    /// When.
+    #[n(10)]
+    pub at: UnixMillis,
+    /// Its record.
+    #[n(11)]
+    pub seq: RecordSeq,
+    /// Findings: late, or agreed to by whoever recorded it.
+    #[n(12)]
+    pub findings: Vec<String>,
+    /// Statements that were filed afterwards.
+    #[n(13)]
+    pub filed: Vec<Filed>,
+}
+
+impl ExemptionRow {
+    /// Whether the work record is on file: until then people are reminded of it (R-002-7).
+    #[must_use]
+    pub fn has_work_record(&self) -> bool {
+        self.work_record.is_some() || !self.filed.is_empty()
+    }
+}
+
+/// Records why there is no recording at all.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct RecordExemption {
+    /// Activity.
+    #[n(0)]
+    pub activity: ActivityId,
+    /// Why.
+    #[n(1)]
+    pub cause: ExemptionCause,
+    /// Why, in words.
+    #[n(2)]
+    pub text: String,
+    /// On what basis.
+    #[n(3)]
+    pub legal_basis: String,
+    /// Who agreed.
+    #[n(4)]
+    pub consented_by: String,
+    /// In which office.
+    #[n(5)]
+    pub consent_office: ConsentOffice,
+    /// When they did.
+    #[n(6)]
+    pub consented_at: UnixMillis,
+    /// The work record.
+    #[n(7)]
+    pub work_record: Option<ItemId>,
+    /// To whom it was reported.
+    #[n(8)]
+    pub reported_to: String,
+}
+
+/// Records that there is lawfully no recording. Late consent and one's own are taken, marked, and the head is told.
+pub(crate) fn record(decision: &mut Decision<'_>, command: &RecordExemption) -> Result<Answer, Stop> {
+    let who = decision.authorize(Act::ActivityExempt)?;
+    let mut activity = activity::own(decision, &who, &command.activity)?;
+    required("the reason", &command.text, "R-000-16")?;
+    required("the legal basis", &command.legal_basis, "R-002-7")?;
+    required("consented-by", &command.consented_by, "R-000-16")?;
+    check_text("reported-to", &command.reported_to)?;
+    refuse_future(command.consented_at, decision.wall)?;
+    activity::room_for(&activity.exemptions, limits::ACTIVITY_EXEMPTIONS_MAX, "exemptions")?;
+    if let Some(work_record) = command.work_record {
+        statement::check(decision, &activity, work_record)?;
+    }
+    let findings = exemption_findings(command, &activity, &who.id, decision.wall);
+    // One notice for each record is enough: it names the first finding, the row has them all.
+    if let Some(finding) = findings.first() {
+        notice::give(decision, &activity.unit, finding, Some(&command.activity), None);
+    }
+    let mut facts = activity::facts(&activity.id, &activity.unit);
+    facts.insert(Fact::Cause, command.cause.name().into());
+    facts.insert(Fact::ReasonGiven, command.text.as_str().into());
+    facts.insert(Fact::LegalBasis, command.legal_basis.as_str().into());
+    facts.insert(Fact::ConsentedBy, command.consented_by.as_str().into());
+    facts.insert(Fact::Role, command.consent_office.name().into());
+    facts.insert(Fact::At, command.consented_at.into());
+    facts.insert(Fact::ReportedTo, command.reported_to.as_str().into());
+    finding_fact(&mut facts, &findings);
+    let items = command.work_record.into_iter().collect();
+    let seq = decision.record(Act::ActivityExempt, "R-000-16", items, facts);
+    let row = ExemptionRow {
+        activity: command.activity.clone(),
+        cause: command.cause,
+        text: command.text.clone(),
+        legal_basis: command.legal_basis.clone(),
+        consented_by: command.consented_by.clone(),
+        consent_office: command.consent_office,
+        consented_at: command.consented_at,
+        work_record: command.work_record,
+        reported_to: command.reported_to.clone(),
+        by: who.id,
+        at: decision.wall,
+        seq,
+        findings,
+        filed: Vec::new(),
+    };
+    EXEMPTIONS.write(decision.rows, &(activity.unit.clone(), newest_first(seq.0)), &row);
+    activity.exemptions.push(seq);
+    ACTIVITIES.write(decision.rows, &command.activity, &activity);
+    Ok(Answer::Recorded(seq))
+}
+
+fn exemption_findings(
+    command: &RecordExemption,
+    activity: &ActivityRow,
+    by: &PrincipalId,
+    now: UnixMillis,
+) -> Vec<String> {
+    let mut findings = Vec::new();
+    let ended = activity.moment(Moment::ActivityEnded);
+    if ended.is_some_and(|ended| now > ended || command.consented_at > ended) {
+        findings.push("EXEMPTION_LATE".to_owned());
+    }
+    let recorder = activity.officers.first().map(|officer| officer.name.as_str());
+    if command.consented_by == by.as_str() || recorder == Some(command.consented_by.as_str()) {
+        findings.push("EXEMPTION_SELF_CONSENTED".to_owned());
+    }
+    findings
+}
