@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR
 CARGO_FLAGS := --release --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test crate faults crashes build bench lint doc fmt tidy verify fix bootstrap
+.PHONY: help demo test crate lives faults crashes build bench lint doc fmt tidy verify fix bootstrap
 
 help: ## this menu
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -28,6 +28,10 @@ test: ## everything that a change must pass
 # them, some crates would see other features below RocksDB's build script and compile RocksDB once more.
 crate: ## the tests of one crate: make crate NAME=engine
 	cargo test $(CARGO_FLAGS) --package strongroom-$(NAME) --package strongroom-proto
+
+LIVES ?= 0..10000
+lives: ## random lives of a cluster against the reference model: make lives LIVES=0..500
+	LIVES=$(LIVES) cargo test $(CARGO_FLAGS) --package strongroom-custody --package strongroom-proto --test rules -- no_life_of
 
 ROUNDS ?= 20
 SEED ?= 1

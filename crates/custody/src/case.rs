@@ -425,7 +425,7 @@ pub(crate) fn archive(decision: &mut Decision<'_>, command: &ArchiveCase) -> Res
         let max = limits::CASE_ARCHIVES_MAX;
         return Err(Refusal::invalid(format!("a case is archived at most {max} times")).into());
     }
-    let entered = clock::read(decision.rows)?.t.max(decision.wall);
+    let entered = clock::read(decision.rows)?.start(decision.wall);
     let seq = decision.next_seq();
     let archived = ArchiveRow { archive, entered, by: by.id, seq, corrected: None };
     let mut more = archive_facts(&archive);

@@ -4,7 +4,7 @@
 //! clocks of a majority. What an outage of the majority costs is never repaid: everything is kept that much longer.
 
 use strongroom_types::{
-    NodeId, UnixMillis,
+    NodeId, UnixMillis, limits,
     rows::{RowError, Rows},
 };
 
@@ -28,6 +28,9 @@ pub struct ClockRow {
     /// How far a trial cluster's clocks were set ahead of the voters'; 0 in every other.
     #[n(4)]
     pub trial_ms: i64,
+    /// Ticks so far.
+    #[n(5)]
+    pub ticks: u64,
 }
 
 /// What a voter read last, and where T stood then.
@@ -62,6 +65,9 @@ pub struct Reading {
     /// Its wall clock.
     #[n(3)]
     pub wall: UnixMillis,
+    /// Ticks that it knew of: a reading counts in the next one only, so that nobody can keep readings for later.
+    #[n(4)]
+    pub tick: u64,
 }
 
 /// The longest that one command's wall time may run ahead of the newest tick.
@@ -70,6 +76,13 @@ const WALL_AHEAD_MS_MAX: i64 = 10 * 60 * 1000;
 const OUTAGE_MS_MIN: i64 = 60 * 1000;
 
 impl ClockRow {
+    /// Where a term starts that begins now. No later tick credits time from before this instant: the next one may cover up to
+    /// [`limits::CLOCK_GAP_MS_MAX`] of it, and that much is added.
+    #[must_use]
+    pub fn start(&self, wall: UnixMillis) -> UnixMillis {
+        self.t.plus_ms(limits::CLOCK_GAP_MS_MAX).max(wall)
+    }
+
     /// The wall time that a command is recorded at: the proposer's, held between the newest tick and a little
     /// after it, so that one bad clock moves nothing.
     #[must_use]
@@ -106,16 +119,16 @@ pub fn tick(rows: &mut dyn Rows, readings: &[Reading], voters: usize) -> Result<
     }
     let wall = lower_median(readings.iter().map(|reading| reading.wall).collect());
     let candidates: Vec<_> = readings.iter().filter_map(|reading| candidate(&clock, reading)).collect();
-    let mut outage_ms = None;
-    if candidates.len() >= majority {
-        clock.t = clock.t.max(lower_median(candidates).min(wall));
+    let lost_ms = if candidates.len() >= majority {
+        let measured = clock.t.max(lower_median(candidates).min(wall));
+        clock.t = measured.min(clock.t.plus_ms(limits::CLOCK_GAP_MS_MAX));
+        measured.since_ms(clock.t)
     } else {
-        let lost_ms = wall.since_ms(clock.t) - clock.outages_ms;
-        if lost_ms >= OUTAGE_MS_MIN {
-            clock.outages_ms += lost_ms;
-            outage_ms = Some(lost_ms);
-        }
-    }
+        // Less than this is how far a clock that is ticked now and then is always behind.
+        Some(wall.since_ms(clock.t) - clock.outages_ms).filter(|lost| *lost >= OUTAGE_MS_MIN).unwrap_or(0)
+    };
+    clock.outages_ms += lost_ms;
+    clock.ticks += 1;
     clock.wall = clock.wall.max(wall);
     for reading in &readings {
         clock.readings.retain(|row| row.node != reading.node);
@@ -128,7 +141,7 @@ pub fn tick(rows: &mut dyn Rows, readings: &[Reading], voters: usize) -> Result<
     }
     clock.readings.sort_by_key(|row| row.node);
     CLOCK.write(rows, &(), &clock);
-    Ok(outage_ms)
+    Ok(Some(lost_ms).filter(|lost| *lost >= OUTAGE_MS_MIN))
 }
 
 /// Lets `by_ms` pass at once, for the cluster whose clocks are only tried out. Every reading moves along, so that
@@ -148,8 +161,8 @@ pub(crate) fn advance(rows: &mut dyn Rows, by_ms: i64) -> Result<(), RowError> {
     Ok(())
 }
 
-/// One reading of each voter, and none from before one that counted already in the same boot: shown again later, it
-/// would be measured from twice and carry T ahead.
+/// One reading of each voter, made for this tick, and none from before one that counted already in the same boot: shown
+/// again later, it would be measured from twice and carry T ahead.
 fn usable(clock: &ClockRow, readings: &[Reading]) -> Vec<Reading> {
     let replayed = |reading: &Reading| {
         clock.readings.iter().any(|last| {
@@ -158,7 +171,7 @@ fn usable(clock: &ClockRow, readings: &[Reading]) -> Vec<Reading> {
     };
     let mut usable: Vec<Reading> = Vec::new();
     for reading in readings {
-        if !replayed(reading) && usable.iter().all(|other| other.node != reading.node) {
+        if reading.tick == clock.ticks && !replayed(reading) && usable.iter().all(|other| other.node != reading.node) {
             usable.push(Reading { wall: reading.wall.plus_ms(clock.trial_ms), ..*reading });
         }
     }
@@ -185,17 +198,23 @@ mod tests {
     use super::*;
 
     const START: i64 = 1_700_000_000_000;
-    const HOUR: i64 = 3_600_000;
+    /// As much as one tick credits.
+    const MINUTE: i64 = limits::CLOCK_GAP_MS_MAX;
 
+    /// A reading for the second tick.
     fn reading(node: u64, boot: u8, boottime_ms: i64, wall: i64) -> Reading {
-        Reading { node: NodeId(node), boot_id: [boot; 16], boottime_ms, wall: UnixMillis(wall) }
+        Reading { node: NodeId(node), boot_id: [boot; 16], boottime_ms, wall: UnixMillis(wall), tick: 1 }
+    }
+
+    fn at_tick(tick: u64, readings: &[Reading]) -> Vec<Reading> {
+        readings.iter().map(|reading| Reading { tick, ..*reading }).collect()
     }
 
     fn started() -> MemoryRows {
         let mut rows = MemoryRows::default();
         CLOCK.write(&mut rows, &(), &ClockRow { t: UnixMillis(START), wall: UnixMillis(START), ..ClockRow::default() });
         let first: Vec<_> = (1..=3).map(|node| reading(node, 1, 0, START)).collect();
-        tick(&mut rows, &first, 3).expect("reads");
+        tick(&mut rows, &at_tick(0, &first), 3).expect("reads");
         rows
     }
 
@@ -206,69 +225,93 @@ mod tests {
 
     #[test]
     fn t_follows_what_a_majority_measured() {
-        let all: Vec<_> = (1..=3).map(|node| reading(node, 1, HOUR, START + HOUR)).collect();
-        assert_eq!(after(started(), &all), (HOUR, None));
-        assert_eq!(after(started(), &all[..2]), (HOUR, None));
+        let all: Vec<_> = (1..=3).map(|node| reading(node, 1, MINUTE, START + MINUTE)).collect();
+        assert_eq!(after(started(), &all), (MINUTE, None));
+        assert_eq!(after(started(), &all[..2]), (MINUTE, None));
         assert_eq!(after(started(), &all[..1]), (0, None), "one voter is no majority");
     }
 
     #[test]
     fn one_bad_clock_moves_nothing() {
-        let ten_years = 10 * 365 * 24 * HOUR;
+        let ten_years = 10 * 365 * 24 * MINUTE;
         for bad in
-            [reading(3, 1, HOUR + ten_years, START + ten_years), reading(3, 1, HOUR - ten_years, START - ten_years)]
+            [reading(3, 1, MINUTE + ten_years, START + ten_years), reading(3, 1, MINUTE - ten_years, START - ten_years)]
         {
-            let readings = [reading(1, 1, HOUR, START + HOUR), reading(2, 1, HOUR, START + HOUR), bad];
-            assert_eq!(after(started(), &readings).0, HOUR);
+            let readings = [reading(1, 1, MINUTE, START + MINUTE), reading(2, 1, MINUTE, START + MINUTE), bad];
+            assert_eq!(after(started(), &readings).0, MINUTE);
         }
     }
 
     #[test]
     fn all_wall_clocks_set_forward_move_nothing() {
-        let readings: Vec<_> = (1..=3).map(|node| reading(node, 1, HOUR, START + 9000 * HOUR)).collect();
-        assert_eq!(after(started(), &readings).0, HOUR);
+        let readings: Vec<_> = (1..=3).map(|node| reading(node, 1, MINUTE, START + 9000 * MINUTE)).collect();
+        assert_eq!(after(started(), &readings).0, MINUTE);
     }
 
     #[test]
     fn wall_clocks_set_back_hold_t_and_never_turn_it() {
-        let readings: Vec<_> = (1..=3).map(|node| reading(node, 1, HOUR, START - HOUR)).collect();
+        let readings: Vec<_> = (1..=3).map(|node| reading(node, 1, MINUTE, START - MINUTE)).collect();
         assert_eq!(after(started(), &readings).0, 0);
     }
 
     #[test]
     fn an_outage_of_the_majority_is_recorded_and_never_repaid() {
-        let rebooted: Vec<_> = (1..=3).map(|node| reading(node, 2, 1000, START + 5 * HOUR)).collect();
+        let rebooted: Vec<_> = (1..=3).map(|node| reading(node, 2, 1000, START + 5 * MINUTE)).collect();
         let mut rows = started();
-        assert_eq!(tick(&mut rows, &rebooted, 3).expect("reads"), Some(5 * HOUR));
-        let later: Vec<_> = (1..=3).map(|node| reading(node, 2, 1000 + HOUR, START + 6 * HOUR)).collect();
-        assert_eq!(after(rows, &later), (HOUR, None));
+        assert_eq!(tick(&mut rows, &rebooted, 3).expect("reads"), Some(5 * MINUTE));
+        let later: Vec<_> = (1..=3).map(|node| reading(node, 2, 1000 + MINUTE, START + 6 * MINUTE)).collect();
+        assert_eq!(after(rows, &at_tick(2, &later)), (MINUTE, None));
     }
 
     #[test]
     fn old_readings_shown_again_do_not_count_twice() {
-        let at =
-            |hours: i64| (1..=3).map(|node| reading(node, 1, hours * HOUR, START + hours * HOUR)).collect::<Vec<_>>();
+        let at = |minutes: i64| {
+            let (passed, wall) = (minutes * MINUTE, START + minutes * MINUTE);
+            (1..=3).map(|node| reading(node, 1, passed, wall)).collect::<Vec<_>>()
+        };
         let mut rows = started();
-        tick(&mut rows, &at(10), 3).expect("reads");
         tick(&mut rows, &at(1), 3).expect("reads");
+        // Said to be of this tick, they are from before what counted already.
+        tick(&mut rows, &at_tick(2, &at(0)), 3).expect("reads");
         // Set ahead, the wall clocks would not hold T back: only the readings do.
-        let later: Vec<_> = at(11).into_iter().map(|r| Reading { wall: UnixMillis(START + 900 * HOUR), ..r }).collect();
-        assert_eq!(after(rows, &later), (11 * HOUR, None));
+        let ahead = UnixMillis(START + 900 * MINUTE);
+        let later: Vec<_> = at(2).into_iter().map(|reading| Reading { wall: ahead, tick: 2, ..reading }).collect();
+        assert_eq!(after(rows, &later), (2 * MINUTE, None));
+    }
+
+    #[test]
+    fn c2_a_leader_that_keeps_ticks_and_readings_back_gains_no_time_by_it() {
+        let mut rows = started();
+        let of = |minutes: i64, tick| {
+            let (passed, wall) = (minutes * MINUTE, START + minutes * MINUTE);
+            at_tick(tick, &(1..=3).map(|node| reading(node, 1, passed, wall)).collect::<Vec<_>>())
+        };
+        // No tick for a thousand minutes, in which it seals what it likes.
+        let sealed = read(&rows).expect("reads").start(UnixMillis(START));
+        assert_eq!(tick(&mut rows, &of(1000, 1), 3).expect("reads"), Some(999 * MINUTE), "the rest is an outage");
+        // Readings from in between, made for the tick that is over, count no more.
+        for minutes in [1001, 1002, 1003] {
+            tick(&mut rows, &of(minutes, 1), 3).expect("reads");
+        }
+        assert_eq!(read(&rows).expect("reads").t, UnixMillis(START + MINUTE));
+        assert!(sealed >= read(&rows).expect("reads").t, "what was sealed meanwhile is not yet a moment old");
+        tick(&mut rows, &of(1001, 2), 3).expect("reads");
+        assert_eq!(read(&rows).expect("reads").t, UnixMillis(START + 2 * MINUTE));
     }
 
     #[test]
     fn a_clock_that_was_set_ahead_goes_on_from_there_at_the_same_pace() {
         let mut rows = started();
-        advance(&mut rows, 9000 * HOUR).expect("writes");
-        let later: Vec<_> = (1..=3).map(|node| reading(node, 1, HOUR, START + HOUR)).collect();
-        assert_eq!(after(rows.clone(), &later), (9001 * HOUR, None));
+        advance(&mut rows, 9000 * MINUTE).expect("writes");
+        let later: Vec<_> = (1..=3).map(|node| reading(node, 1, MINUTE, START + MINUTE)).collect();
+        assert_eq!(after(rows.clone(), &later), (9001 * MINUTE, None));
         let clock = read(&rows).expect("reads");
-        assert_eq!(clock.bounded_wall(UnixMillis(START)), UnixMillis(START + 9000 * HOUR));
+        assert_eq!(clock.bounded_wall(UnixMillis(START)), UnixMillis(START + 9000 * MINUTE));
     }
 
     #[test]
     fn one_voter_counts_once() {
-        let twice = [reading(1, 1, HOUR, START + HOUR), reading(1, 1, HOUR, START + HOUR)];
+        let twice = [reading(1, 1, MINUTE, START + MINUTE), reading(1, 1, MINUTE, START + MINUTE)];
         assert_eq!(after(started(), &twice), (0, None));
     }
 

@@ -122,10 +122,9 @@ impl<'a, R: Rows + ?Sized> Keepers<'a, R> {
     }
 }
 
-/// Retention of an item sealed under `profile` at compliance time `t` and wall time `wall`.
+/// Retention of an item that is sealed under `profile` and starts at `start`, which [`clock::ClockRow::start`] gives.
 #[must_use]
-pub fn at_seal(profile: &ProfileRow, version: u64, t: UnixMillis, wall: UnixMillis) -> Retention {
-    let start = t.max(wall);
+pub fn at_seal(profile: &ProfileRow, version: u64, start: UnixMillis) -> Retention {
     Retention {
         start,
         profile: profile.profile.name.clone(),

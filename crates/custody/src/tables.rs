@@ -433,7 +433,7 @@ pub struct LabelValue {
 /// Retention as it stands (semantics C1).
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct Retention {
-    /// The later of the compliance clock and the voters' median wall clock at the seal.
+    /// The later of the voters' wall clock and the compliance clock at the seal ([`crate::clock::ClockRow::start`]).
     #[n(0)]
     pub start: UnixMillis,
     /// Profile that sealed it.

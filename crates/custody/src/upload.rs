@@ -362,7 +362,7 @@ fn seal_item(
     let row = ItemRow {
         labels: first_labels(&description, station, seq),
         findings,
-        retention: retention::at_seal(&profile, version, clock.t, sealed_at),
+        retention: retention::at_seal(&profile, version, clock.start(sealed_at)),
         sent_by: station.id.clone(),
         description,
         original,

@@ -17,6 +17,7 @@ pub mod memory;
 pub mod place;
 mod puts;
 pub mod read;
+pub mod readings;
 pub mod receipt;
 pub mod shards;
 pub mod system;

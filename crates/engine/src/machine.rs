@@ -23,6 +23,8 @@ use strongroom_types::{
     rows::{Overlay, RowError, Rows, Table},
 };
 
+use crate::readings;
+
 /// Outcomes by caller and idempotency key.
 const OUTCOMES: Table<(KeyHash, IdempotencyKey), OutcomeRow> = Table::new(170, "outcomes");
 /// The same by the compliance time at which they are forgotten.
@@ -75,6 +77,9 @@ pub enum Command {
     /// Publishes a cosigned checkpoint.
     #[n(2)]
     PublishCheckpoint(#[n(0)] ByteVec),
+    /// Ticks the compliance clock with readings that voters signed.
+    #[n(3)]
+    Tick(#[n(0)] Vec<ByteVec>),
 }
 
 impl From<strongroom_custody::Command> for Command {
@@ -221,7 +226,18 @@ fn access_ended(rows: &dyn Rows, actor: &Actor) -> Result<Option<Refusal>, RowEr
 
 fn decide(rows: &mut dyn Rows, envelope: &Envelope) -> Result<Outcome, RowError> {
     match &envelope.command {
+        // A tick that was made of readings already could be made of anything.
+        Command::Custody(strongroom_custody::Command::Tick(_)) => {
+            refuse(rows, envelope, only_nodes("tick the clock, with readings that voters signed"))
+        }
         Command::Custody(command) => decide_custody(rows, envelope, command),
+        Command::Tick(signed) => match &envelope.actor {
+            Actor::Node(_) => {
+                let tick = readings::counted(rows, signed)?;
+                decide_custody(rows, envelope, &strongroom_custody::Command::Tick(tick))
+            }
+            Actor::Client(_) => refuse(rows, envelope, only_nodes("tick the clock")),
+        },
         Command::Topology(command) => decide_topology(rows, envelope, command),
         Command::PublishCheckpoint(note) => match &envelope.actor {
             Actor::Node(_) => publish(rows, note),
@@ -308,6 +324,7 @@ fn refuse(rows: &mut dyn Rows, envelope: &Envelope, refusal: Refusal) -> Result<
         Command::PublishCheckpoint(_) => {
             strongroom_custody::apply::refused_act(rows, &context, Act::NoSuchCall, &refusal)?
         }
+        Command::Tick(_) => strongroom_custody::apply::refused_act(rows, &context, Act::ClockTick, &refusal)?,
         Command::Topology(_) => None,
     };
     append(rows, &envelope.seed, record.as_slice())?;

@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeMap, fmt::Debug, str::FromStr};
 
+use aws_lc_rs::signature::Ed25519KeyPair;
 use proptest::prelude::*;
 use strongroom_custody::{
     Act, Actor, Fact, Record,
-    clock::Reading,
+    clock::{self, Reading},
     command::{
-        AddUnit, ApproveRequest, BeginSession, CreateCluster, LabelItem, OpenUpload, RegisterPrincipal,
+        AddUnit, AdvanceClock, ApproveRequest, BeginSession, CreateCluster, LabelItem, OpenUpload, RegisterPrincipal,
         RevokePrincipal, SealOriginal, SubmitRequest, Tick, Under,
     },
     profile::RequestAct,
@@ -19,13 +20,14 @@ use strongroom_custody::{
 use strongroom_engine::{
     Answer, Command, Envelope, Genesis, Idempotency, Machine, Outcome,
     machine::{CHECKPOINT, remembered},
+    readings,
 };
 use strongroom_ledger::{CosignerKey, KeyName, LogKey, OutsideRule, Policy, TreeHead, tree};
 use strongroom_topology::{self as topology, ClassRow, Promise, Registration};
 use strongroom_types::{
     ChunkDigest, ChunkIndex, ClusterId, CommandDigest, DiskId, ItemDigest, ItemId, KeyHash, NodeId, PlacementEpoch,
     Reason, RecordSeq, Refusal, Role, SessionId, Sha256Digest, SubtreeValue, TreeHash, UnixMillis, UploadEpoch,
-    VolumeId,
+    VolumeId, limits,
     rows::{MemoryRows, RowError, Rows, StoredRow, TableId, encode},
 };
 
@@ -94,7 +96,7 @@ fn genesis(keys: &Keys) -> Genesis {
         labels: BTreeMap::new(),
         disks: vec![DiskId::new([number; 16])],
         cosigner_vkey: keys.voters[usize::from(number) - 1].verifier().to_string(),
-        clock_vkey: "clock".to_owned(),
+        clock_vkey: keys.voters[usize::from(number) - 1].verifier().to_string(),
     };
     let policy = keys.policy();
     Genesis {
@@ -224,12 +226,34 @@ impl Cluster {
         refusal
     }
 
+    /// Lets this much time pass, and ticks. More than a tick credits is let pass at once, as a trial can.
     fn pass(&mut self, ms: i64) {
-        self.wall = self.wall.plus_ms(ms);
-        let boottime_ms = self.wall.since_ms(START);
-        let reading = |node| Reading { node: NodeId(node), boot_id: [1; 16], boottime_ms, wall: self.wall };
-        let tick = Tick { readings: (1..=3).map(reading).collect(), voters: 3 };
-        self.done(&Actor::Node(NodeId(1)), strongroom_custody::Command::Tick(tick).into(), None);
+        if ms > limits::CLOCK_GAP_MS_MAX {
+            let advance = AdvanceClock { by_ms: ms, reason: "a test".to_owned() };
+            let command = strongroom_custody::Command::AdvanceClock(advance);
+            self.done(&client(Role::Ops), command.into(), None);
+        } else {
+            self.wall = self.wall.plus_ms(ms);
+        }
+        let signed = (1..=3).map(|node| self.signed(node, node)).collect();
+        self.done(&Actor::Node(NodeId(1)), Command::Tick(signed), None);
+    }
+
+    /// What a voter reads now, signed with the key of `signer`.
+    fn signed(&self, voter: u8, signer: u8) -> minicbor::bytes::ByteVec {
+        let reading = Reading {
+            node: NodeId(voter.into()),
+            boot_id: [1; 16],
+            boottime_ms: self.wall.since_ms(START),
+            wall: self.wall,
+            tick: clock::read(&self.rows).expect("reads").ticks,
+        };
+        let pair = Ed25519KeyPair::from_seed_unchecked(&[1 + signer; 32]).expect("a key");
+        readings::sign(&pair, &reading).into()
+    }
+
+    fn t(&self) -> UnixMillis {
+        clock::read(&self.rows).expect("reads").t
     }
 
     fn size(&self) -> u64 {
@@ -610,4 +634,31 @@ proptest! {
         prop_assert_eq!(&one.rows, &other.rows);
         prop_assert_eq!(one.head(), other.head());
     }
+}
+
+#[test]
+fn c2_a_leader_makes_up_no_reading_and_a_tick_without_signatures_is_refused() {
+    let mut cluster = Cluster::new();
+    let before = cluster.t();
+    cluster.wall = cluster.wall.plus_ms(1000);
+    let (node, unsigned) = (Actor::Node(NodeId(1)), Tick { readings: Vec::new(), voters: 1 });
+    let command: Command = strongroom_custody::Command::Tick(unsigned).into();
+    cluster.refused(&node, command, None, Reason::RoleNotAllowed);
+    assert_eq!(cluster.last_record().act, Act::ClockTick);
+    let own: Vec<_> = (1..=3).map(|voter| cluster.signed(voter, 1)).collect();
+    cluster.refused(&client(Role::Ops), Command::Tick(own.clone()), None, Reason::RoleNotAllowed);
+    for signed in [
+        own,
+        vec![cluster.signed(1, 1); 3],
+        vec![cluster.signed(1, 1), cluster.signed(9, 1), vec![0xff].into()],
+        Vec::new(),
+    ] {
+        cluster.done(&node, Command::Tick(signed), None);
+        assert_eq!(cluster.t(), before, "one voter is no majority, whatever it says of the others");
+    }
+    let two = vec![cluster.signed(1, 1), cluster.signed(3, 3)];
+    cluster.done(&node, Command::Tick(two.clone()), None);
+    assert_eq!(cluster.t(), before.plus_ms(1000));
+    cluster.done(&node, Command::Tick(two), None);
+    assert_eq!(cluster.t(), before.plus_ms(1000), "what counted once counts no more");
 }

@@ -380,8 +380,7 @@ impl Catalog for RaftCatalog {
         idempotency: Option<Idempotency>,
     ) -> Result<Answer, Refusal> {
         // A node's own command gets a key of its own, so that it may be proposed again; a tick may not, and need not.
-        let once =
-            matches!(command, Command::Custody(strongroom_custody::Command::Tick(_)) | Command::PublishCheckpoint(_));
+        let once = matches!(command, Command::Tick(_) | Command::PublishCheckpoint(_));
         let idempotency = match (idempotency, &actor) {
             (Some(idempotency), _) => Some(idempotency),
             (None, Actor::Node(_) | Actor::Client(_)) if once => None,

@@ -5,16 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
-use minicbor::bytes::ByteVec;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use strongroom_custody::clock::Reading;
-use strongroom_engine::System;
+use strongroom_engine::{System, readings};
 use strongroom_ledger::VerifierKey;
-use strongroom_types::{NodeId, rows::encode};
+use strongroom_types::NodeId;
 use zeroize::Zeroizing;
-
-/// What a clock key signs begins with this, so that it can be taken for nothing else.
-const READING_DOMAIN: &[u8] = b"strongroom clock reading v1\n";
 
 /// Why a secret could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -47,28 +43,6 @@ pub(crate) struct ClockKey {
     pair: Ed25519KeyPair,
 }
 
-/// A reading with its signature, as it goes over the wire.
-#[derive(minicbor::Encode, minicbor::Decode)]
-struct SignedReading {
-    /// [`Reading`] in stored form.
-    #[n(0)]
-    reading: ByteVec,
-    /// Ed25519 over [`READING_DOMAIN`] and those bytes.
-    #[n(1)]
-    signature: ByteVec,
-}
-
-/// Why a reading does not count.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadingError {
-    #[error("it does not decode: {0}")]
-    NotAReading(String),
-    #[error("it speaks for {found}, not for {expected}")]
-    OtherNode { expected: NodeId, found: NodeId },
-    #[error("its signature is not valid")]
-    Signature,
-}
-
 impl ClockKey {
     pub(crate) fn from_seed(seed: &[u8; 32]) -> Option<Self> {
         Ed25519KeyPair::from_seed_unchecked(seed).ok().map(|pair| Self { pair })
@@ -79,37 +53,17 @@ impl ClockKey {
         self.pair.public_key().as_ref() == vkey.public()
     }
 
-    /// What the clocks say now, signed.
-    pub(crate) fn read(&self, node: NodeId, system: &System) -> Vec<u8> {
+    /// What the clocks say now, signed, for the tick that follows `tick` others.
+    pub(crate) fn read(&self, node: NodeId, system: &System, tick: u64) -> Vec<u8> {
         let clock = &system.clock;
-        let reading = Reading { node, boot_id: clock.boot_id(), boottime_ms: clock.boottime_ms(), wall: clock.wall() };
-        let reading = encode(&reading);
-        let signature = self.pair.sign(&message(&reading));
-        encode(&SignedReading { reading: reading.into(), signature: signature.as_ref().to_vec().into() })
+        let (boot_id, boottime_ms, wall) = (clock.boot_id(), clock.boottime_ms(), clock.wall());
+        readings::sign(&self.pair, &Reading { node, boot_id, boottime_ms, wall, tick })
     }
-}
-
-/// The reading of `node`, where `vkey` verifies it.
-pub(crate) fn verify_reading(node: NodeId, vkey: &VerifierKey, bytes: &[u8]) -> Result<Reading, ReadingError> {
-    let decode = |error: minicbor::decode::Error| ReadingError::NotAReading(error.to_string());
-    let signed: SignedReading = minicbor::decode(bytes).map_err(decode)?;
-    UnparsedPublicKey::new(&ED25519, vkey.public())
-        .verify(&message(&signed.reading), &signed.signature)
-        .map_err(|_| ReadingError::Signature)?;
-    let reading: Reading = minicbor::decode(&signed.reading).map_err(decode)?;
-    if reading.node == node {
-        Ok(reading)
-    } else {
-        Err(ReadingError::OtherNode { expected: node, found: reading.node })
-    }
-}
-
-fn message(reading: &[u8]) -> Vec<u8> {
-    [READING_DOMAIN, reading].concat()
 }
 
 #[cfg(test)]
 mod tests {
+    use strongroom_engine::readings::{ReadingError, verify};
     use strongroom_ledger::CosignerKey;
 
     use super::*;
@@ -126,13 +80,13 @@ mod tests {
         let key = ClockKey::from_seed(&SEED).expect("a key");
         assert!(key.is_of(&vkey()));
         assert!(!ClockKey::from_seed(&[8; 32]).expect("a key").is_of(&vkey()));
-        let bytes = key.read(NodeId(1), &crate::clock::system().expect("a system"));
-        assert_eq!(verify_reading(NodeId(1), &vkey(), &bytes).expect("verifies").node, NodeId(1));
-        assert!(matches!(verify_reading(NodeId(2), &vkey(), &bytes), Err(ReadingError::OtherNode { .. })));
+        let bytes = key.read(NodeId(1), &crate::clock::system().expect("a system"), 7);
+        assert_eq!(verify(NodeId(1), &vkey(), &bytes).expect("verifies").node, NodeId(1));
+        assert!(matches!(verify(NodeId(2), &vkey(), &bytes), Err(ReadingError::OtherNode { .. })));
         for position in 0..bytes.len() {
             let mut bad = bytes.clone();
             bad[position] ^= 1;
-            assert!(verify_reading(NodeId(1), &vkey(), &bad).is_err(), "byte {position}");
+            assert!(verify(NodeId(1), &vkey(), &bad).is_err(), "byte {position}");
         }
     }
 

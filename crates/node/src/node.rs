@@ -105,6 +105,22 @@ impl Node {
         Ok(clock.readings.iter().map(|reading| reading.node.0).collect())
     }
 
+    /// Ticks of the compliance clock, as far as this node knows.
+    pub(crate) fn ticks(&self) -> Result<u64, RowError> {
+        Ok(clock::read(&*self.metastore.view().rows())?.ticks)
+    }
+
+    /// What this node's clocks say for the next tick, signed; nothing where it cannot know which one that is.
+    pub(crate) fn reading(&self) -> Bytes {
+        match self.ticks() {
+            Ok(tick) => self.clock_key.read(self.id, &self.system, tick).into(),
+            Err(error) => {
+                tracing::error!(%error, "could not read the clock's row");
+                Bytes::new()
+            }
+        }
+    }
+
     /// How this node is, as it tells others.
     pub(crate) fn ping(&self) -> PingResponse {
         let disks = self.local.stat();
@@ -114,7 +130,7 @@ impl Node {
         PingResponse {
             node_id: self.id.0,
             applied_index: self.metastore.metrics().last_applied,
-            reading_cbor: if votes { self.clock_key.read(self.id, &self.system).into() } else { Bytes::new() },
+            reading_cbor: if votes { self.reading() } else { Bytes::new() },
             disks: disks
                 .iter()
                 .map(|stat| PingDisk {

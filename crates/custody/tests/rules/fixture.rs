@@ -6,8 +6,8 @@ use strongroom_custody::{
     Act, Actor, Answer, Applied, Command, Context, Fact, Record,
     clock::{self, Reading},
     command::{
-        AddDevice, AddUnit, ApproveRequest, CommitProgress, CreateCluster, OpenUpload, RegisterPrincipal, SealOriginal,
-        SubmitRequest, Tick, Under,
+        AddDevice, AddUnit, AdvanceClock, ApproveRequest, CommitProgress, CreateCluster, OpenUpload, RegisterPrincipal,
+        SealOriginal, SubmitRequest, Tick, Under,
     },
     device::Way,
     profile::RequestAct,
@@ -176,11 +176,13 @@ pub(crate) struct Cluster {
     pub(crate) records: Vec<Record>,
     /// What every clock shows.
     pub(crate) wall: UnixMillis,
+    /// How much of that was let pass at once.
+    trial_ms: i64,
 }
 
 impl Cluster {
     pub(crate) fn empty() -> Self {
-        Self { rows: MemoryRows::default(), records: Vec::new(), wall: START }
+        Self { rows: MemoryRows::default(), records: Vec::new(), wall: START, trial_ms: 0 }
     }
 
     pub(crate) fn new() -> Self {
@@ -199,13 +201,23 @@ impl Cluster {
         cluster
     }
 
-    /// Lets this much time pass on every clock, and ticks.
+    /// Lets this much time pass on every clock, and ticks. More than a tick credits is let pass at once.
     pub(crate) fn pass(&mut self, ms: i64) {
+        if ms > limits::CLOCK_GAP_MS_MAX {
+            self.done("ops", Command::AdvanceClock(AdvanceClock { by_ms: ms, reason: "a test".to_owned() }));
+            self.trial_ms += ms;
+        }
         self.wall = self.wall.plus_ms(ms);
-        let boottime_ms = self.wall.since_ms(START);
-        let reading = |node| Reading { node: NodeId(node), boot_id: [1; 16], boottime_ms, wall: self.wall };
+        let tick = clock::read(&self.rows).expect("reads").ticks;
+        let (wall, boottime_ms) = (self.machine_wall(), self.machine_wall().since_ms(START));
+        let reading = |node| Reading { node: NodeId(node), boot_id: [1; 16], boottime_ms, wall, tick };
         let tick = Tick { readings: (1..=3).map(reading).collect(), voters: 3 };
         self.by_node(Command::Tick(tick)).expect("ticks");
+    }
+
+    /// What the machines' own clocks show.
+    pub(crate) fn machine_wall(&self) -> UnixMillis {
+        self.wall.plus_ms(-self.trial_ms)
     }
 
     pub(crate) fn by(&mut self, name: &str, command: Command) -> Result<Answer, Refusal> {
@@ -289,7 +301,7 @@ impl Cluster {
     pub(crate) fn apply(&mut self, actor: &Actor, command: &Command) -> Result<Answer, Refusal> {
         let before = self.rows.clone();
         let next_seq = RecordSeq(self.records.len() as u64);
-        let context = Context { actor: actor.clone(), wall: self.wall, next_seq };
+        let context = Context { actor: actor.clone(), wall: self.machine_wall(), next_seq };
         let Applied { outcome, records } =
             strongroom_custody::apply(&mut self.rows, &context, command).expect("rows can be read");
         match &outcome {

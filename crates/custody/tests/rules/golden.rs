@@ -306,5 +306,5 @@ fn reading(ended: Option<RecordSeq>) -> SessionRow {
 
 fn clock() -> ClockRow {
     let reading = ReadingRow { node: NodeId(1), boot_id: [7; 16], boottime_ms: 90_000, t: START };
-    ClockRow { t: START, wall: START.plus_ms(5), readings: vec![reading], outages_ms: 60_000, trial_ms: 0 }
+    ClockRow { t: START, wall: START.plus_ms(5), readings: vec![reading], outages_ms: 60_000, trial_ms: 0, ticks: 7 }
 }

@@ -68,7 +68,7 @@ fn an_extension_needs_a_reason_and_somebody_of_the_unit() {
 fn g7_a_trigger_keeps_without_end_and_cannot_be_set_twice() {
     let mut cluster = Cluster::with_items();
     cluster.done("unit-head", trigger(1, "t2"));
-    cluster.pass_months(1200);
+    cluster.pass_months(1100);
     let refusal = cluster.refusal_to_dispose(1).expect("kept");
     assert_eq!((refusal.reason, refusal.rule.as_str()), (Reason::RetentionActive, "G7"));
     let refusal = cluster.refused("legal", trigger(1, "t2"), Reason::AlreadyExists);

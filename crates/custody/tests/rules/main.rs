@@ -12,6 +12,8 @@ mod golden;
 mod holds;
 mod items;
 mod keeping;
+mod lives;
+mod model;
 mod registers;
 mod requests;
 mod roles;

@@ -12,7 +12,7 @@ use strongroom_custody::{
 use strongroom_types::{NodeId, Reason, RecordSeq, Refusal, Role, limits, rows::MemoryRows};
 
 use crate::{
-    fixture::{Cluster, DAY, HOUR, START, created, id, item, key, unit},
+    fixture::{Cluster, DAY, MINUTE, START, created, id, item, key, unit},
     samples,
 };
 
@@ -235,27 +235,28 @@ fn an_outage_of_the_clock_is_one_record_with_its_length() {
     let mut cluster = Cluster::new();
     let mut tick = |boot: u8, boottime_ms: i64, wall: i64| {
         cluster.wall = START.plus_ms(wall);
-        let reading =
-            |node| Reading { node: NodeId(node), boot_id: [boot; 16], boottime_ms, wall: START.plus_ms(wall) };
+        let (wall, tick) = (START.plus_ms(wall), clock::read(&cluster.rows).expect("reads").ticks);
+        let reading = |node| Reading { node: NodeId(node), boot_id: [boot; 16], boottime_ms, wall, tick };
         let before = cluster.records.len();
         let answer = cluster.by_node(Command::Tick(Tick { readings: (1..=3).map(reading).collect(), voters: 3 }));
         (answer, cluster.records[before..].to_vec())
     };
-    let ticked = |hours: i64| Ok(Answer::Ticked(START.plus_ms(hours * HOUR)));
-    assert_eq!(tick(1, HOUR, HOUR), (ticked(1), Vec::new()), "a tick is no event");
-    let (answer, records) = tick(2, 5, 6 * HOUR);
+    let ticked = |minutes: i64| Ok(Answer::Ticked(START.plus_ms(minutes * MINUTE)));
+    assert_eq!(tick(1, MINUTE, MINUTE), (ticked(1), Vec::new()), "a tick is no event");
+    let (answer, records) = tick(2, 5, 6 * MINUTE);
     assert_eq!(answer, ticked(1), "T stands while nobody measures it");
     let [record] = records.as_slice() else { panic!("{records:?}") };
     assert_eq!((record.act, record.rule.as_str()), (Act::ClockOutage, "C2"));
-    assert_eq!(record.number(Fact::OutageMs), Some(u64::try_from(5 * HOUR).expect("positive")));
-    assert_eq!(tick(2, 5 + HOUR, 7 * HOUR), (ticked(2), Vec::new()), "it is never repaid and told once");
+    assert_eq!(record.number(Fact::OutageMs), Some(u64::try_from(5 * MINUTE).expect("positive")));
+    assert_eq!(tick(2, 5 + MINUTE, 7 * MINUTE), (ticked(2), Vec::new()), "it is never repaid and told once");
 }
 
 #[test]
 fn ticks_below_a_majority_change_nothing() {
     let mut cluster = Cluster::new();
     let before = cluster.rows.clone();
-    let reading = Reading { node: NodeId(1), boot_id: [1; 16], boottime_ms: HOUR, wall: START.plus_ms(HOUR) };
+    let reading =
+        Reading { node: NodeId(1), boot_id: [1; 16], boottime_ms: MINUTE, wall: START.plus_ms(MINUTE), tick: 1 };
     cluster.by_node(Command::Tick(Tick { readings: vec![reading; 3], voters: 3 })).expect("ticks");
     assert_eq!(cluster.rows, before);
     assert!(CLOCK.read(&cluster.rows, &()).expect("reads").is_some());

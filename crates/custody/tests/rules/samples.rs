@@ -285,7 +285,7 @@ pub(crate) fn opening(name: &str, unit: &str) -> OpenActivity {
 pub(crate) fn of_nodes() -> Vec<Command> {
     let mut commit = progress(8, 2, 5, 1);
     commit.step.runs[0].absent.push(AbsentShard { chunk: ChunkIndex(5), slot: ShardIndex(1) });
-    let reading = Reading { node: NodeId(1), boot_id: [1; 16], boottime_ms: 5, wall: START };
+    let reading = Reading { node: NodeId(1), boot_id: [1; 16], boottime_ms: 5, wall: START, tick: 4 };
     vec![
         Command::CommitProgress(commit),
         Command::Tick(Tick { readings: vec![reading], voters: 3 }),

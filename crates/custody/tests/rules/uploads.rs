@@ -307,9 +307,12 @@ fn a_recording_from_the_future_is_a_finding_and_changes_no_retention() {
         cluster.done("station", Command::SealOriginal(seal));
         let row = cluster.item(number);
         assert_eq!(row.findings.first().map(String::as_str), finding);
-        assert_eq!(row.retention.start, START, "device time never enters");
+        assert_eq!(row.retention.start, RETAINED_FROM, "device time never enters");
     }
 }
+
+/// Where retention starts that T and the wall clocks see begin at [`START`]: no later tick credits time from before.
+const RETAINED_FROM: UnixMillis = START.plus_ms(limits::CLOCK_GAP_MS_MAX);
 
 #[test]
 fn retention_starts_at_the_later_of_both_clocks_and_lasts_as_the_profile_says() {
@@ -317,7 +320,7 @@ fn retention_starts_at_the_later_of_both_clocks_and_lasts_as_the_profile_says() 
     for (number, name, months) in [(1, "U1", Some(6)), (2, "U2", Some(12)), (3, "U3", None)] {
         cluster.done("station", Command::SealOriginal(small(number, name)));
         let retention = cluster.item(number).retention;
-        assert_eq!(retention.start, START);
+        assert_eq!(retention.start, RETAINED_FROM);
         assert_eq!(retention.floor_until, months.map(|months| START.plus_months_rounded_up(months)), "{name}");
     }
     // 2026-03-01T09:30 and six months, rounded up to the next midnight in Beijing.
@@ -328,7 +331,9 @@ fn retention_starts_at_the_later_of_both_clocks_and_lasts_as_the_profile_says() 
 
 #[test]
 fn a_proposers_bad_clock_moves_retention_by_minutes_and_never_back() {
-    for (wall, start) in [(START.plus_ms(-9000 * DAY), START), (UnixMillis(i64::MAX), START.plus_ms(10 * 60_000))] {
+    for (wall, start) in
+        [(START.plus_ms(-9000 * DAY), RETAINED_FROM), (UnixMillis(i64::MAX), START.plus_ms(10 * 60_000))]
+    {
         let mut cluster = Cluster::new();
         let context = strongroom_custody::Context {
             actor: Actor::Client(crate::fixture::key("station")),

@@ -5,12 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use strongroom_custody::{Actor, clock::Reading, command::Tick};
-use strongroom_engine::Catalog;
+use bytes::Bytes;
+use minicbor::bytes::ByteVec;
+use strongroom_custody::Actor;
+use strongroom_engine::{Catalog, Command, readings};
 use strongroom_ledger::VerifierKey;
 use strongroom_topology::NodeRow;
 
-use crate::{keys::verify_reading, node::Node};
+use crate::node::Node;
 
 const PACE: Duration = Duration::from_secs(5);
 /// Between two looks for a voter whose clock was never read: until it is, nothing says that this voter has taken part.
@@ -38,25 +40,22 @@ fn is_first_reading_due(node: &Node) -> bool {
 async fn tick(node: &Node) {
     let nodes = node.directory.nodes();
     let voters: Vec<_> = nodes.iter().filter(|row| row.voter).collect();
-    let Ok(count) = u32::try_from(voters.len()) else { return };
-    let readings: Vec<_> = voters.iter().filter_map(|voter| reading(node, voter)).collect();
-    if readings.len() <= voters.len() / 2 {
-        tracing::warn!(readings = readings.len(), voters = count, "no majority of clock readings: the clock stands");
+    let signed: Vec<ByteVec> =
+        voters.iter().filter_map(|voter| reading(node, voter)).map(|bytes| bytes.to_vec().into()).collect();
+    if signed.len() <= voters.len() / 2 {
+        let (readings, voters) = (signed.len(), voters.len());
+        tracing::warn!(readings, voters, "no majority of clock readings: the clock stands");
         return;
     }
-    let command = strongroom_custody::Command::Tick(Tick { readings, voters: count });
-    if let Err(refusal) = node.catalog.submit(Actor::Node(node.id), command.into(), None).await {
+    if let Err(refusal) = node.catalog.submit(Actor::Node(node.id), Command::Tick(signed), None).await {
         tracing::warn!(error = %refusal, "the clock was not ticked");
     }
 }
 
-/// What a voter read a moment ago, where its signature is good.
-fn reading(node: &Node, voter: &NodeRow) -> Option<Reading> {
-    let signed = if voter.id == node.id {
-        node.clock_key.read(node.id, &node.system).into()
-    } else {
-        node.beats.fresh(voter.id, node.boottime_ms())?.reading_cbor
-    };
+/// What a voter read a moment ago for the next tick, where its signature is good. Every replica looks again.
+fn reading(node: &Node, voter: &NodeRow) -> Option<Bytes> {
+    let signed =
+        if voter.id == node.id { node.reading() } else { node.beats.fresh(voter.id, node.boottime_ms())?.reading_cbor };
     // A voter that does not know yet what it signed before signs nothing.
     if signed.is_empty() {
         return None;
@@ -66,7 +65,9 @@ fn reading(node: &Node, voter: &NodeRow) -> Option<Reading> {
         .parse()
         .inspect_err(|error| tracing::error!(peer_id = %voter.id, %error, "clock key of a node does not parse"))
         .ok()?;
-    verify_reading(voter.id, &vkey, &signed)
+    let reading = readings::verify(voter.id, &vkey, &signed)
         .inspect_err(|error| tracing::error!(peer_id = %voter.id, %error, "clock reading of a node does not verify"))
-        .ok()
+        .ok()?;
+    // It answered before it heard of the newest tick: its next answer counts.
+    (reading.tick == node.ticks().ok()?).then_some(signed)
 }
