@@ -1,6 +1,10 @@
 //! More than a cluster can take: connections that say nothing or nonsense, clients that stop or stand still in the middle
-//! of an upload, disks that are full or slow. Memory stays bounded, other clients go on, nothing is acknowledged that is
-//! not kept, and afterwards the cluster is as before.
+//! of an upload or a read, messages of any size, disks that are full or slow. Memory stays bounded, other clients go on,
+//! nothing is acknowledged that is not kept, and afterwards the cluster is as before.
+
+mod calls;
+mod disks;
+mod streams;
 
 use std::fs;
 use std::io::Write;
@@ -11,12 +15,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use strongroom_testkit::shim::{Call, Rule};
 use strongroom_testkit::{Cluster, Shape, Shim, bytes};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_strongroom");
 const MIB: usize = 1 << 20;
-const ENOSPC: i32 = 28;
 /// What a node may have used at its worst, on a machine of any size.
 const NODE_MEMORY_KIB_MAX: u64 = 512 << 10;
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -59,8 +61,8 @@ fn comes_back(cluster: &Cluster, item: &Value, file: &Path, to: &str) {
     assert!(fs::read(copy).expect("reads") == fs::read(file).expect("reads"), "{}", file.display());
 }
 
-fn signal(name: &str, client: &Child) {
-    let done = Command::new("kill").args(["-s", name, &client.id().to_string()]).status().expect("kill runs");
+fn signal(name: &str, pid: &str) {
+    let done = Command::new("kill").args(["-s", name, pid]).status().expect("kill runs");
     assert!(done.success());
 }
 
@@ -80,13 +82,18 @@ fn pids_of(cluster: &Cluster) -> Vec<String> {
     cluster.names().into_iter().map(|name| pid(name).trim().to_owned()).collect()
 }
 
+/// The client port of each node.
+fn addresses(cluster: &Cluster) -> Vec<String> {
+    let status = cluster.json(&["dev", "status", "--dir", &cluster.dir()]);
+    let address = |node: &Value| node["client"].as_str().expect("an address").to_owned();
+    status["nodes"].as_array().expect("nodes").iter().map(address).collect()
+}
+
 #[test]
 fn connections_and_clients_that_go_wrong_take_nothing_from_the_others() {
     let (cluster, _shim) = up();
     let pids = pids_of(&cluster);
-    let status = cluster.json(&["dev", "status", "--dir", &cluster.dir()]);
-    let address = |node: &Value| node["client"].as_str().expect("an address").to_owned();
-    let addresses: Vec<String> = status["nodes"].as_array().expect("nodes").iter().map(address).collect();
+    let addresses = addresses(&cluster);
 
     // Connections that say nothing, a word, or a megabyte of nonsense, and stay as long as they are let.
     let nonsense = bytes(MIB, 5);
@@ -116,7 +123,7 @@ fn connections_and_clients_that_go_wrong_take_nothing_from_the_others() {
         if number % 2 == 0 {
             client.kill().expect("kills");
         } else if client.try_wait().expect("asks").is_none() {
-            signal("STOP", client);
+            signal("STOP", &client.id().to_string());
         }
     }
     for number in 0..3 {
@@ -125,7 +132,7 @@ fn connections_and_clients_that_go_wrong_take_nothing_from_the_others() {
     }
     for client in &mut stalled {
         if client.try_wait().expect("asks").is_none() {
-            signal("CONT", client);
+            signal("CONT", &client.id().to_string());
         }
     }
     let (ended, going_on): (Vec<_>, Vec<_>) = stalled.into_iter().enumerate().partition(|(number, _)| number % 2 == 0);
@@ -138,42 +145,4 @@ fn connections_and_clients_that_go_wrong_take_nothing_from_the_others() {
     comes_back(&cluster, &finish(client), &file, "finished-copy");
     memory_is_bounded(&cluster, &pids);
     cluster.bring_up();
-}
-
-#[test]
-fn a_full_disk_is_waited_for_and_a_slow_one_is_lived_with() {
-    let (cluster, shim) = up();
-    let pids = pids_of(&cluster);
-    // The index lives in the reserve that puts leave alone, so only segments meet the end of the disk.
-    // One disk is full: chunks go to narrower volumes without it.
-    shim.set_rules(&[Rule::Fail { call: Call::Write, error: ENOSPC, path: "/n5/disk0/segments/" }]);
-    let (one, client) = start_ingest(&cluster, "one-is-full", &bytes(9 * MIB, 1));
-    let one = (one, finish(client));
-    // All are: nothing is acknowledged, and the client is told to come back, which it does.
-    shim.set_rules(&[Rule::Fail { call: Call::Write, error: ENOSPC, path: "/disk0/segments/" }]);
-    let (all, mut client) = start_ingest(&cluster, "all-are-full", &bytes(9 * MIB, 2));
-    thread::sleep(Duration::from_secs(4));
-    assert!(client.try_wait().expect("asks").is_none(), "a client gave up, or was acknowledged by full disks");
-    assert!(!cluster.path("all-are-full.receipt").exists());
-    shim.set_rules(&[]);
-    let all = (all, finish(client));
-    shim.set_rules(&[
-        Rule::Delay { call: Call::Write, microseconds: 50_000, path: "/n4/disk0/" },
-        Rule::Delay { call: Call::Sync, microseconds: 300_000, path: "/n4/disk0/" },
-    ]);
-    let (slow, client) = start_ingest(&cluster, "one-is-slow", &bytes(17 * MIB, 3));
-    let slow = (slow, finish(client));
-    shim.set_rules(&[]);
-    memory_is_bounded(&cluster, &pids);
-    cluster.bring_up();
-    for (position, (file, item)) in [one, all, slow].iter().enumerate() {
-        comes_back(&cluster, item, file, &format!("copy-{position}"));
-    }
-    // Every disk takes shards again: the next original is as wide as the first would have been.
-    let status = cluster.status();
-    let disks =
-        status["nodes"].as_array().expect("nodes").iter().flat_map(|node| node["disks"].as_array().expect("disks"));
-    for disk in disks {
-        assert_eq!(disk["state"], "in-service", "{status:#}");
-    }
 }
