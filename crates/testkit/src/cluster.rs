@@ -154,14 +154,14 @@ impl Cluster {
     /// What a command that must succeed prints as JSON.
     pub fn json(&self, words: &[&str]) -> Value {
         let output = self.run(&[words, &["--output", "json"]].concat());
-        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{words:?}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).expect("JSON on stdout")
     }
 
     /// Runs a command that must succeed.
     pub fn done(&self, words: &[&str]) {
         let output = self.run(words);
-        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{words:?}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
     }
 
     /// What a command that must fail with `code` says.

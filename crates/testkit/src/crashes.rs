@@ -38,7 +38,8 @@ const AREAS: [(&str, &str); 5] = [
     ("guard", "/keys/guard"),
 ];
 
-const SNAPSHOTS: usize = 3;
+/// Areas that change where a snapshot is made: the state goes to its tables then.
+const WITH_SNAPSHOTS: [usize; 2] = [2, 3];
 
 /// Whose process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -237,13 +238,15 @@ impl Scene {
             (Victim::Leader, leader.clone(), shim.take_trace(&leader)),
             (Victim::Follower, follower.clone(), shim.take_trace(&follower)),
         ];
-        // The changes of a snapshot alone are of use from the rest.
+        // What changes with a snapshot alone is of use from the rest.
         for _ in 0..ATTEMPTS {
             self.workload();
         }
         let shim = &self.stage.shim;
         for (_, node, trace) in &mut traces {
-            trace.extend(shim.take_trace(node).into_iter().filter(|path| path.contains(AREAS[SNAPSHOTS].1)));
+            let changed = shim.take_trace(node);
+            trace
+                .extend(changed.into_iter().filter(|path| WITH_SNAPSHOTS.iter().any(|at| path.contains(AREAS[*at].1))));
         }
         self.stage.kill(std::slice::from_ref(&follower));
         let _ = self.stage.shim.take_trace(&follower);
@@ -279,7 +282,7 @@ impl Scene {
             let _ = self.stage.cluster.run(&["dev", "start", &victim, "--dir", &self.stage.cluster.dir()]);
         } else {
             self.stage.shim.set_rules(&rule);
-            for _ in 0..if point.area == SNAPSHOTS { ATTEMPTS } else { 1 } {
+            for _ in 0..if WITH_SNAPSHOTS.contains(&point.area) { ATTEMPTS } else { 1 } {
                 files.extend(self.workload());
                 if !self.stage.runs(&victim) {
                     break;
