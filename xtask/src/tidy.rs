@@ -1,9 +1,11 @@
-//! What the compiler does not check: the floors, the module openings, the indexes, the leftovers, the wire style.
+//! What the compiler does not check: the floors, the module openings, the indexes, the leftovers, the wire style,
+//! and what can delete.
 //!
 //! A *finding* fails the build; a *remark* is a signal for the reviewer. Each check is a pure function from text to
 //! findings, and each has a test in which a bad sample is found.
 
 mod adr;
+mod deletes;
 mod dependencies;
 mod floors;
 mod leftovers;
@@ -61,6 +63,7 @@ pub fn run(repository: &Repository) -> Result<Report> {
     let mut findings = floors::check(&repository.metadata)?;
     findings.extend(modules::check(files));
     findings.extend(adr::check(files));
+    findings.extend(deletes::check(files));
     findings.extend(leftovers::check(files));
     findings.extend(proto::check(files));
     findings.extend(dependencies::check(files)?);

@@ -15,6 +15,7 @@ mod unit;
 mod case;
 mod copy_out;
 mod correction;
+mod disposal;
 mod hold;
 mod ingest;
 mod item;
@@ -83,6 +84,9 @@ pub(crate) enum Command {
     /// Requests for footage and their approvals
     #[command(subcommand)]
     Request(request::Request),
+    /// Disposal 销毁: the only delete, from the proposal to the certificate
+    #[command(subcommand)]
+    Disposal(disposal::Disposal),
     /// Writes what an approved request grants into a folder
     CopyOut(copy_out::CopyOut),
     /// Shows an item of an approved request to a player on this machine, at an address of one session
@@ -117,6 +121,7 @@ impl Command {
             Self::Hold(command) => on_one_thread(command.run(globals)),
             Self::Correction(command) => on_one_thread(command.run(globals)),
             Self::Request(command) => on_one_thread(command.run(globals)),
+            Self::Disposal(command) => on_one_thread(command.run(globals)),
             Self::CopyOut(command) => on_threads(command.run(globals)),
             Self::View(command) => on_threads(command.run(globals)),
             Self::Verify(command) => command.run(globals),

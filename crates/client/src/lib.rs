@@ -28,4 +28,4 @@ pub use error::{ClientError, ExitKind};
 pub use ingest::{
     IngestError, IngestOptions, IngestProgress, IngestedItem, Original, ReceiptFacts, ReceiptFile, VerifyReceipt,
 };
-pub use services::{ActivityFilter, DossierTerm, ItemFilter, NewAsset, NewHold, NewPrincipal, Page};
+pub use services::{ActivityFilter, DossierTerm, ItemFilter, LostKeeper, NewAsset, NewHold, NewPrincipal, Page};

@@ -60,11 +60,13 @@ mod activity;
 mod case;
 mod correction;
 mod device;
+mod disposal;
 mod hold;
 mod keeping;
 
 pub use activity::ActivityFilter;
 pub use case::DossierTerm;
+pub use disposal::LostKeeper;
 pub use hold::NewHold;
 
 /// Which items to list. Empty filters take everything of the caller's unit.

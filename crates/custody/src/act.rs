@@ -205,6 +205,32 @@ acts! {
     89 ActivityFile "activity.file" [Recorder Custodian UnitHead Legal];
     /// Reads activities, their gaps, deadlines and registers.
     90 ActivityShow "activity.show" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Auditor];
+    /// Proposes a batch of items for disposal.
+    91 DisposalPropose "disposal.propose" [Legal Archivist];
+    /// Approves a batch: legal first, then the head.
+    92 DisposalApprove "disposal.approve" [Legal Head];
+    /// Withdraws a batch that is not executed.
+    93 DisposalWithdraw "disposal.withdraw" [Legal Archivist Head];
+    /// Executes an approved batch.
+    94 DisposalExecute "disposal.execute" [Custodian Archivist];
+    /// Signs, as a supervisor, that a batch is gone.
+    95 DisposalSign "disposal.sign" [Custodian UnitHead Legal Archivist Approver Head Inspector];
+    /// Erases on a disk what a batch names.
+    96 DisposalErase "disposal.erase" [];
+    /// Gives a replica's word that it holds no key of a batch.
+    97 DisposalAttest "disposal.attest" [];
+    /// Closes a disk or replica as lost.
+    98 DisposalCloseLost "disposal.close-lost" [Legal Archivist Head];
+    /// Sweeps rows that disposed items left.
+    99 DisposalSweep "disposal.sweep" [];
+    /// Reads one batch and its certificate.
+    100 DisposalShow "disposal.show" [Custodian UnitHead Legal Archivist Approver Head Inspector Auditor];
+    /// Lists batches.
+    101 DisposalList "disposal.list" [Custodian UnitHead Legal Archivist Approver Head Inspector Auditor];
+    /// Asks what a proposal would be told, item by item.
+    102 DisposalPlan "disposal.plan" [Legal Archivist];
+    /// Shows a disk a permit that does not verify.
+    103 PermitShow "permit.show" [];
 }
 
 #[cfg(test)]
@@ -213,7 +239,10 @@ mod tests {
 
     #[test]
     fn machines_and_their_keepers_never_touch_footage() {
-        for act in [Act::CopyOutBegin, Act::ViewBegin, Act::SessionRead, Act::RequestSubmit, Act::RequestApprove] {
+        let disposal = Act::ALL.iter().filter(|act| act.name().starts_with("disposal."));
+        let disposal = disposal.filter(|act| !matches!(act, Act::DisposalShow | Act::DisposalList));
+        let footage = [Act::CopyOutBegin, Act::ViewBegin, Act::SessionRead, Act::RequestSubmit, Act::RequestApprove];
+        for act in footage.iter().chain(disposal) {
             for role in [Role::Ops, Role::Security, Role::Auditor, Role::Station] {
                 assert!(!act.roles().contains(&role), "{role} may {}", act.name());
             }

@@ -1,6 +1,6 @@
 //! The one entry that changes custody state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use strongroom_types::{
     ItemId, NodeId, PrincipalId, Reason, RecordSeq, Refusal, UnixMillis, limits,
@@ -22,7 +22,8 @@ use crate::{
         self, AnswerOffer, ConfirmFault, CorrectEntry, DockDevice, OfferDevice, ReportFault, ReportLoss, RestoreDevice,
         SendToRepair,
     },
-    exemption, genesis, hold, interruption, item, keeper,
+    disposal::{self, ApproveDisposal, SignDisposal, WithdrawDisposal},
+    erasure, exemption, genesis, hold, interruption, item, keeper,
     keeping::{self, ClassifyItem, ExtendItem, RestrictItem, TriggerItem},
     notice, register, request, session, statement,
     tables::{CLUSTER, ClusterRow, PrincipalRow},
@@ -161,6 +162,15 @@ fn decide(decision: &mut Decision<'_>, command: &Command) -> Result<Answer, Stop
         Command::RecordExemption(exempt) => exemption::record(decision, exempt),
         Command::FileStatement(file) => statement::file(decision, file),
         Command::AcknowledgeNotice(seen) => notice::acknowledge(decision, seen),
+        Command::ProposeDisposal(propose) => disposal::propose(decision, propose),
+        Command::ApproveDisposal(approve) => disposal::approve(decision, approve),
+        Command::WithdrawDisposal(withdraw) => disposal::withdraw(decision, withdraw),
+        Command::ExecuteDisposal(execute) => disposal::execute(decision, execute),
+        Command::SignDisposal(sign) => disposal::sign(decision, sign),
+        Command::NoteErasure(note) => erasure::note(decision, note),
+        Command::AttestKeys(word) => erasure::attest(decision, word),
+        Command::CloseLost(lost) => erasure::close_lost(decision, lost),
+        Command::SweepDisposed(sweep) => erasure::sweep(decision, sweep),
     }
 }
 
@@ -221,6 +231,15 @@ const fn act_of(command: &Command) -> Act {
         Command::RecordExemption(_) => Act::ActivityExempt,
         Command::FileStatement(_) => Act::ActivityFile,
         Command::AcknowledgeNotice(_) => Act::NoticeAcknowledge,
+        Command::ProposeDisposal(_) => Act::DisposalPropose,
+        Command::ApproveDisposal(_) => Act::DisposalApprove,
+        Command::WithdrawDisposal(_) => Act::DisposalWithdraw,
+        Command::ExecuteDisposal(_) => Act::DisposalExecute,
+        Command::SignDisposal(_) => Act::DisposalSign,
+        Command::NoteErasure(_) => Act::DisposalErase,
+        Command::AttestKeys(_) => Act::DisposalAttest,
+        Command::CloseLost(_) => Act::DisposalCloseLost,
+        Command::SweepDisposed(_) => Act::DisposalSweep,
     }
 }
 
@@ -292,7 +311,6 @@ fn subject_of(command: &Command) -> (Vec<ItemId>, BTreeMap<Fact, Value>) {
         Command::AdvanceClock(advance) => {
             (Vec::new(), facts(&[(Fact::AdvancedMs, advance.by_ms.unsigned_abs().into())]))
         }
-        Command::Tick(_) | Command::ExpireUploads(_) | Command::CreateCluster(_) => (Vec::new(), facts(&[])),
         Command::OfferDevice(OfferDevice { device, .. })
         | Command::AnswerOffer(AnswerOffer { device, .. })
         | Command::ReportLoss(ReportLoss { device, .. })
@@ -324,6 +342,23 @@ fn subject_of(command: &Command) -> (Vec<ItemId>, BTreeMap<Fact, Value>) {
         }
         Command::FileStatement(file) => (vec![file.item], facts(&[(Fact::Activity, file.activity.as_str().into())])),
         Command::AcknowledgeNotice(seen) => (Vec::new(), facts(&[(Fact::Unit, seen.unit.as_str().into())])),
+        Command::ProposeDisposal(propose) => {
+            let items = propose.items.iter().take(limits::DISPOSAL_ITEMS_MAX);
+            (items.map(|proposed| proposed.item).collect(), facts(&[]))
+        }
+        Command::ApproveDisposal(ApproveDisposal { batch })
+        | Command::WithdrawDisposal(WithdrawDisposal { batch, .. })
+        | Command::SignDisposal(SignDisposal { batch }) => (Vec::new(), facts(&[(Fact::Batch, (*batch).into())])),
+        Command::ExecuteDisposal(execute) => (Vec::new(), facts(&[(Fact::Batch, execute.batch.into())])),
+        Command::NoteErasure(note) => (
+            Vec::new(),
+            facts(&[(Fact::Disk, note.disk.as_bytes().as_slice().into()), (Fact::Order, note.order.0.into())]),
+        ),
+        Command::AttestKeys(word) => (Vec::new(), facts(&[(Fact::Batch, word.batch.into())])),
+        Command::CloseLost(lost) => (Vec::new(), facts(&[(Fact::Finding, lost.keeper.to_string().into())])),
+        Command::Tick(_) | Command::ExpireUploads(_) | Command::CreateCluster(_) | Command::SweepDisposed(_) => {
+            (Vec::new(), facts(&[]))
+        }
     }
 }
 
@@ -346,7 +381,7 @@ impl<'a> Decision<'a> {
         let mut decision = Self::about_nothing(rows, context, act_of(command))?;
         let (items, subject) = subject_of(command);
         decision.subject = subject;
-        items.into_iter().for_each(|item| decision.about(item));
+        decision.about_all(&items);
         Ok(decision)
     }
 
@@ -385,6 +420,17 @@ impl Decision<'_> {
         if !self.items.contains(&item) {
             self.items.push(item);
         }
+    }
+
+    /// As [`Self::about`], of many.
+    pub(crate) fn about_all(&mut self, items: &[ItemId]) {
+        let known: BTreeSet<_> = self.items.iter().copied().collect();
+        self.items.extend(items.iter().filter(|item| !known.contains(item)));
+    }
+
+    /// Appends a record of why one item was left out of what is done.
+    pub(crate) fn record_left_out(&mut self, act: Act, refusal: &Refusal, item: ItemId, facts: BTreeMap<Fact, Value>) {
+        self.record_refused(self.stamp.clone(), act, refusal, vec![item], facts);
     }
 
     /// Bounds the wall time anew, after the clock was ticked.

@@ -4,7 +4,7 @@
 //! clocks of a majority. What an outage of the majority costs is never repaid: everything is kept that much longer.
 
 use strongroom_types::{
-    NodeId, UnixMillis, limits,
+    NodeId, Reason, Refusal, UnixMillis, limits,
     rows::{RowError, Rows},
 };
 
@@ -102,6 +102,29 @@ impl ClockRow {
 /// [`RowError`] where the row cannot be read.
 pub fn read(rows: &(impl Rows + ?Sized)) -> Result<ClockRow, RowError> {
     Ok(CLOCK.read(rows, &())?.unwrap_or_default())
+}
+
+/// Whether expiry may be decided by this clock (semantics C2): what the wall clocks say and what T says, the recorded
+/// outages taken off, are within a day of each other.
+///
+/// # Errors
+/// `CLOCK_UNTRUSTED`: disposal freezes; ingest, reading and handing out go on.
+pub fn trusted(clock: &ClockRow) -> Result<(), Refusal> {
+    let apart_ms = clock.wall.since_ms(clock.t).saturating_sub(clock.outages_ms);
+    if apart_ms.saturating_abs() <= limits::CLOCK_APART_MS_MAX {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Reason::ClockUntrusted,
+        "C2",
+        format!(
+            "compliance time is {}, the voters' wall clocks say {}, and {} minutes of outage do not explain it",
+            clock.t,
+            clock.wall,
+            clock.outages_ms / 60_000
+        ),
+        "an operator must find out which clock is wrong: nothing is disposed of until then",
+    ))
 }
 
 /// Advances T by the readings of voters. Returns the length of an outage that this tick found, if it found one.

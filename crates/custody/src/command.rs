@@ -19,6 +19,8 @@ use crate::{
         AnswerOffer, ConfirmFault, CorrectEntry, DockDevice, OfferDevice, ReportFault, ReportLoss, RestoreDevice,
         SendToRepair,
     },
+    disposal::{ApproveDisposal, BatchRow, ExecuteDisposal, ProposeDisposal, SignDisposal, WithdrawDisposal},
+    erasure::{AttestKeys, CloseLost, NoteErasure, SweepDisposed},
     exemption::RecordExemption,
     hold::{HoldRow, PlaceHold, ReleaseHold},
     interruption::RecordInterruption,
@@ -204,6 +206,33 @@ pub enum Command {
     /// Says that a notice was seen.
     #[n(65)]
     AcknowledgeNotice(#[n(0)] AcknowledgeNotice),
+    /// Proposes a batch for disposal.
+    #[n(71)]
+    ProposeDisposal(#[n(0)] ProposeDisposal),
+    /// Approves a batch.
+    #[n(72)]
+    ApproveDisposal(#[n(0)] ApproveDisposal),
+    /// Withdraws a batch.
+    #[n(73)]
+    WithdrawDisposal(#[n(0)] WithdrawDisposal),
+    /// Executes a batch.
+    #[n(74)]
+    ExecuteDisposal(#[n(0)] Box<ExecuteDisposal>),
+    /// A supervisor signs a batch.
+    #[n(75)]
+    SignDisposal(#[n(0)] SignDisposal),
+    /// Notes how far a disk has followed its orders.
+    #[n(76)]
+    NoteErasure(#[n(0)] Box<NoteErasure>),
+    /// A replica's word that keys are gone.
+    #[n(77)]
+    AttestKeys(#[n(0)] Box<AttestKeys>),
+    /// Closes a disk or replica as lost.
+    #[n(78)]
+    CloseLost(#[n(0)] CloseLost),
+    /// Sweeps rows that disposed items left.
+    #[n(79)]
+    SweepDisposed(#[n(0)] SweepDisposed),
 }
 
 /// Creates the cluster's custody state, once.
@@ -573,4 +602,13 @@ pub enum Answer {
     /// The correction, and the record of this step.
     #[n(10)]
     Correction(#[n(0)] CorrectionId, #[n(1)] RecordSeq),
+    /// The batch as it now stands.
+    #[n(21)]
+    Disposal(#[n(0)] Box<BatchRow>),
+    /// The disk has followed its orders up to this one.
+    #[n(22)]
+    Followed(#[n(0)] RecordSeq),
+    /// So many rows were swept.
+    #[n(23)]
+    Swept(#[n(0)] u32),
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use strongroom_types::{
-    ItemId, Reason, Refusal, Role, limits,
+    ItemId, Reason, Refusal, Role, UnitId, limits,
     rows::{RowError, Rows},
 };
 
@@ -14,6 +14,7 @@ use crate::{
     apply::Decision,
     command::{LabelItem, ReleaseQuarantine},
     correction::StepRow,
+    erasure,
     keeping::check_given,
     tables::{ITEMS, ItemRow, LabelValue, PrincipalRow, QUARANTINE_RELEASES},
     upload::{check_label_name, check_text},
@@ -119,9 +120,27 @@ fn releasing_role(by: &PrincipalRow, first: Option<&StepRow>) -> Result<Role, Re
 /// The item, where it is sealed.
 ///
 /// # Errors
-/// [`Stop`] with `NOT_FOUND`.
+/// [`Stop`] with `NOT_FOUND`, or `DISPOSED` where it was.
 pub fn sealed(rows: &(impl Rows + ?Sized), item: ItemId) -> Result<ItemRow, Stop> {
-    ITEMS.read(rows, &item)?.ok_or_else(|| Refusal::not_found(format!("sealed item {item}")).into())
+    if let Some(row) = ITEMS.read(rows, &item)? {
+        return Ok(row);
+    }
+    Err(match erasure::tombstone(rows, item)? {
+        Some(tombstone) => tombstone.refusal(item),
+        None => Refusal::not_found(format!("sealed item {item}")),
+    }
+    .into())
+}
+
+/// The unit of an item, also of one that is gone: whose rights reach it does not change.
+///
+/// # Errors
+/// [`RowError`] where a row cannot be read.
+pub fn unit_of(rows: &(impl Rows + ?Sized), item: ItemId) -> Result<Option<UnitId>, RowError> {
+    if let Some(row) = ITEMS.read(rows, &item)? {
+        return Ok(Some(row.description.unit));
+    }
+    Ok(erasure::tombstone(rows, item)?.map(|tombstone| tombstone.unit().clone()))
 }
 
 /// Refuses acts on an item that is still in quarantine.

@@ -11,6 +11,8 @@ pub mod case;
 pub mod clock;
 pub mod command;
 pub mod correction;
+pub mod disposal;
+pub mod erasure;
 pub mod genesis;
 pub mod hold;
 pub mod item;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use minicbor::bytes::ByteVec;
-use strongroom_types::{ItemId, KeyHash, NodeId, PrincipalId, Reason, RequestId, UnixMillis};
+use strongroom_types::{BatchId, ItemId, KeyHash, NodeId, PrincipalId, Reason, RequestId, UnixMillis};
 
 use crate::Act;
 
@@ -267,6 +267,54 @@ pub enum Fact {
     /// Kind of an activity.
     #[n(109)]
     ActivityKind,
+    /// Batch of a disposal.
+    #[n(130)]
+    Batch,
+    /// Root of the list of what is erased: with it a record is a permit.
+    #[n(131)]
+    EraseRoot,
+    /// Length of that list.
+    #[n(132)]
+    EraseCount,
+    /// SHA-256 of the CBOR of every item with its basis.
+    #[n(133)]
+    BasisList,
+    /// Disk.
+    #[n(134)]
+    Disk,
+    /// Shards that were erased.
+    #[n(135)]
+    Shards,
+    /// Bytes of their payload.
+    #[n(136)]
+    PayloadBytes,
+    /// Signature of a node.
+    #[n(137)]
+    Signature,
+    /// Key by which it is verified, as a C2SP vkey line.
+    #[n(138)]
+    SignerKey,
+    /// Log index up to which a replica's log is purged.
+    #[n(139)]
+    LogIndex,
+    /// Who supervises a disposal.
+    #[n(140)]
+    Supervisors,
+    /// Compliance time before which nobody can approve.
+    #[n(141)]
+    NotBefore,
+    /// Record that ordered to erase.
+    #[n(142)]
+    Order,
+    /// Items that dropped out.
+    #[n(143)]
+    Dropped,
+    /// Disks that have a part in a disposal.
+    #[n(144)]
+    DiskCount,
+    /// Replicas that have a part in a disposal.
+    #[n(145)]
+    ReplicaCount,
 }
 
 impl Fact {
@@ -350,6 +398,22 @@ impl Fact {
             Self::LegalBasis => "legal_basis",
             Self::ConsentedBy => "consented_by",
             Self::ActivityKind => "activity_kind",
+            Self::Batch => "batch",
+            Self::EraseRoot => "erase_root",
+            Self::EraseCount => "erase_count",
+            Self::BasisList => "basis_list",
+            Self::Disk => "disk",
+            Self::Shards => "shards",
+            Self::PayloadBytes => "payload_bytes",
+            Self::Signature => "signature",
+            Self::SignerKey => "signer_key",
+            Self::LogIndex => "log_index",
+            Self::Supervisors => "supervisors",
+            Self::NotBefore => "not_before",
+            Self::Order => "order",
+            Self::Dropped => "dropped",
+            Self::DiskCount => "disk_count",
+            Self::ReplicaCount => "replica_count",
         }
     }
 }
@@ -414,6 +478,16 @@ impl From<UnixMillis> for Value {
 impl From<RequestId> for Value {
     fn from(request: RequestId) -> Self {
         Self::Text(request.to_string())
+    }
+}
+impl From<BatchId> for Value {
+    fn from(batch: BatchId) -> Self {
+        Self::Text(batch.to_string())
+    }
+}
+impl From<ByteVec> for Value {
+    fn from(bytes: ByteVec) -> Self {
+        Self::Bytes(bytes)
     }
 }
 impl From<&[u8]> for Value {

@@ -12,9 +12,9 @@ use crate::{
     access::{Stop, different_person, role_refused, within_unit},
     apply::Decision,
     command::{ApproveRequest, RejectRequest, SubmitRequest},
-    item::{refuse_quarantined, sealed},
+    item::{refuse_quarantined, sealed, unit_of},
     profile::{ActRule, Needed, RequestAct},
-    tables::{COUNTERS, ITEMS, PROFILES, PrincipalRow, REQUESTS, newest_first},
+    tables::{COUNTERS, PROFILES, PrincipalRow, REQUESTS, newest_first},
     upload::{check_label_name, check_text, newest_profile},
 };
 
@@ -322,8 +322,8 @@ fn check_deciding(decision: &Decision<'_>, approver: &PrincipalRow, row: &Reques
         different_person(&approver.id, &approval.approver, "two approvals come from two people")?;
     }
     for id in &row.items {
-        if let Some(item) = ITEMS.read(&*decision.rows, id)? {
-            within_unit(approver, &item.description.unit)?;
+        if let Some(unit) = unit_of(&*decision.rows, *id)? {
+            within_unit(approver, &unit)?;
         }
     }
     Ok(())

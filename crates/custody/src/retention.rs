@@ -9,6 +9,7 @@ use strongroom_types::{
 };
 
 use crate::{
+    access::Stop,
     case::{self, CaseState},
     clock, correction,
     hold::{self, HoldRow},
@@ -151,11 +152,17 @@ pub fn effective_until(kept: &[Kept]) -> Option<UnixMillis> {
 /// Refuses what would end an item that something keeps at `now`, by the strongest reason.
 ///
 /// # Errors
-/// `HOLD_ACTIVE`, `FLOOR_UNSPECIFIED` or `RETENTION_ACTIVE`.
-pub fn refuse_kept(id: ItemId, kept: &[Kept], now: UnixMillis) -> Result<(), Refusal> {
+/// [`Stop`] with `HOLD_ACTIVE`, `FLOOR_UNSPECIFIED` or `RETENTION_ACTIVE`.
+pub fn refuse_kept(
+    rows: &(impl Rows + ?Sized),
+    id: ItemId,
+    item: &ItemRow,
+    kept: &[Kept],
+    now: UnixMillis,
+) -> Result<(), Stop> {
     use strongroom_types::Reason::{FloorUnspecified, HoldActive, RetentionActive};
     let refuse = |reason, rule: &str, why: String, remedy: String| {
-        Err(Refusal::new(reason, rule, format!("item {id} is kept: {why}"), remedy))
+        Err(Refusal::new(reason, rule, format!("item {id} is kept: {why}"), remedy).into())
     };
     let strongest = kept
         .iter()
@@ -171,18 +178,21 @@ pub fn refuse_kept(id: ItemId, kept: &[Kept], now: UnixMillis) -> Result<(), Ref
             format!("hold {hold} of {authority} stands over it ({since})"),
             "legal and head release a hold together: `strongroom hold release`".to_owned(),
         ),
-        Keeper::Floor if one.until.is_none() => refuse(
-            FloorUnspecified,
-            "R-004-RET",
-            "its profile names no floor".to_owned(),
-            "everything is kept until the agency names a floor from a higher source".to_owned(),
-        ),
-        Keeper::Floor => refuse(
-            RetentionActive,
-            "G2",
-            format!("its profile's floor runs {until} ({since})"),
-            "wait until then; nobody can shorten it".to_owned(),
-        ),
+        Keeper::Floor => {
+            let told = told_floor(rows, item, one.clone())?;
+            let why = format!("{} ({until}, {since})", told.text_en);
+            match one.until {
+                Some(_) => {
+                    refuse(RetentionActive, &told.rule, why, "wait until then; nobody can shorten it".to_owned())
+                }
+                None => refuse(
+                    FloorUnspecified,
+                    &told.rule,
+                    why,
+                    "everything is kept until the agency names a floor from a higher source".to_owned(),
+                ),
+            }
+        }
         Keeper::Extension(by, _) => refuse(
             RetentionActive,
             "C1",

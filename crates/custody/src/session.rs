@@ -12,6 +12,7 @@ use crate::{
     apply::Decision,
     clock,
     command::{BeginSession, EndSession, Under},
+    erasure,
     item::{refuse_quarantined, sealed},
     keeping,
     profile::RequestAct,
@@ -120,6 +121,9 @@ pub fn check_session(rows: &(impl Rows + ?Sized), session: SessionId, item: Item
         .ok_or_else(|| Refusal::not_found(format!("principal {}", row.principal)))?;
     access::authorize(rows, &reader.key, Act::SessionRead)?;
     check_running(rows, session, &row)?;
+    if let Some(tombstone) = erasure::tombstone(rows, item)? {
+        return Err(tombstone.refusal(item).into());
+    }
     if row.items.contains(&item) { Ok(row) } else { Err(outside(item, "the session").into()) }
 }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use minicbor::bytes::ByteVec;
 use strongroom_types::{
-    ActivityId, CaseId, ChunkDigest, ChunkIndex, ClusterId, DeviceId, HoldId, ItemDigest, ItemId, KeyHash, NodeId,
-    PlacementEpoch, PrincipalId, ProfileName, RecordSeq, Role, SessionId, Sha256Digest, ShardIndex, SubtreeValue,
-    UnitId, UnixMillis, UploadEpoch, VolumeId, rows::Table,
+    ActivityId, BatchId, CaseId, ChunkDigest, ChunkIndex, ClusterId, DeviceId, DiskId, HoldId, ItemDigest, ItemId,
+    KeyHash, NodeId, PlacementEpoch, PrincipalId, ProfileName, RecordSeq, Role, SessionId, Sha256Digest, ShardIndex,
+    SubtreeValue, UnitId, UnixMillis, UploadEpoch, VolumeId, rows::Table,
 };
 
 use crate::{
@@ -16,6 +16,8 @@ use crate::{
     clock::ClockRow,
     correction::{CorrectionRow, StepRow},
     device::{DeviceCustodyRow, DeviceEntry, Tie},
+    disposal::{BatchItemRow, BatchRow},
+    erasure::{EraseOrderRow, Keeper, LostRow, PartRow, Tombstone},
     exemption::ExemptionRow,
     hold::HoldRow,
     interruption::InterruptionRow,
@@ -106,6 +108,26 @@ pub const QUERY_HOLDS: Table<HoldId, HoldId> = Table::new(27, "query_holds");
 pub const CORRECTIONS: Table<u64, CorrectionRow> = Table::new(28, "corrections");
 /// First of the two steps that release an item from quarantine.
 pub const QUARANTINE_RELEASES: Table<ItemId, StepRow> = Table::new(29, "quarantine_releases");
+/// Batches of disposal by number, newest first.
+pub const DISPOSALS: Table<u64, BatchRow> = Table::new(60, "disposals");
+/// The items of each batch.
+pub const DISPOSAL_ITEMS: Table<(BatchId, ItemId), BatchItemRow> = Table::new(61, "disposal_items");
+/// What remains of items and uploads that are gone.
+pub const TOMBSTONES: Table<ItemId, Tombstone> = Table::new(62, "tombstones");
+/// Orders to every disk, by their record.
+pub const ERASE_ORDERS: Table<RecordSeq, EraseOrderRow> = Table::new(63, "erase_orders");
+/// The last order that each disk has followed.
+pub const DISK_PROGRESS: Table<DiskId, RecordSeq> = Table::new(64, "disk_progress");
+/// What each disk and replica has to do, or did, for each batch.
+pub const PARTS: Table<(BatchId, Keeper), PartRow> = Table::new(65, "disposal_parts");
+/// Parts that are not done, by the order's record: an index over [`PARTS`].
+pub const PARTS_PENDING: Table<(Keeper, RecordSeq), BatchId> = Table::new(66, "disposal_parts_pending");
+/// The batch that an item is in, while it is not decided.
+pub const DISPOSAL_BY_ITEM: Table<ItemId, BatchId> = Table::new(67, "disposal_by_item");
+/// Disks and replicas that were called lost.
+pub const LOST: Table<Keeper, LostRow> = Table::new(68, "lost_keepers");
+/// Items and uploads that are gone and whose manifests are not swept yet.
+pub const UNSWEPT: Table<ItemId, ()> = Table::new(69, "unswept");
 
 /// A key part that sorts the greatest number first.
 #[must_use]

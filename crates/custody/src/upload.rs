@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::bytes::ByteVec;
 use strongroom_types::{
-    ChunkIndex, ItemId, NodeId, Reason, RecordSeq, Refusal, UnixMillis, UploadEpoch, VolumeId, limits,
+    ChunkIndex, EraseList, EraseTarget, ItemId, NodeId, Reason, RecordSeq, Refusal, UnixMillis, UploadEpoch, VolumeId,
+    limits,
     rows::{Key, RowError, Rows},
 };
 
@@ -18,6 +19,7 @@ use crate::{
     apply::Decision,
     clock::{self, ClockRow},
     command::{CommitProgress, ExpireUploads, OpenUpload, ResumeUpload, Seal, SealOriginal},
+    erasure::{self, Tombstone},
     record::Value,
     retention,
     tables::{
@@ -57,12 +59,18 @@ pub(crate) fn resume(decision: &mut Decision<'_>, command: &ResumeUpload) -> Res
     let station = decision.authorize(Act::UploadResume)?;
     let mut row = read_upload(decision.rows, command.item)?;
     within_unit(&station, &row.description.unit)?;
+    let superseded = superseded_debris(command.item, &row);
     row.epoch =
         UploadEpoch(row.epoch.0.checked_add(1).ok_or_else(|| Refusal::invalid("this upload was resumed too often"))?);
     row.gateway = command.gateway;
     UPLOADS.write(decision.rows, &command.item, &row);
     let mut facts = stream_facts(&row);
     facts.insert(Fact::SizeBytes, row.committed_bytes.into());
+    if let Some(debris) = superseded {
+        facts.extend(erasure::permit_facts(decision, &debris)?);
+        let seq = decision.next_seq();
+        erasure::order(decision.rows, seq, None, debris);
+    }
     decision.record(Act::UploadResume, "R-000-19", vec![command.item], facts);
     Ok(Answer::UploadResumed(row.epoch))
 }
@@ -98,6 +106,9 @@ pub(crate) fn seal(decision: &mut Decision<'_>, command: &Seal) -> Result<Answer
     if let Some(item) = ITEMS.read(decision.rows, &command.item)? {
         within_unit(&station, &item.description.unit)?;
         return same_original(command, &item).map_err(Stop::from);
+    }
+    if let Some(tombstone) = erasure::tombstone(&*decision.rows, command.item)? {
+        return Err(tombstone.refusal(command.item).into());
     }
     let row = read_upload(decision.rows, command.item)?;
     within_unit(&station, &row.description.unit)?;
@@ -135,8 +146,8 @@ pub(crate) fn seal_original(decision: &mut Decision<'_>, command: &SealOriginal)
     seal_item(decision, item, command.open.description.clone(), command.end, &station)
 }
 
-/// Expires uploads whose last progress is older than the limit, by the compliance clock. Their shards are debris
-/// from then on; only a committed permit erases them.
+/// Expires uploads whose last progress is older than the limit, by the compliance clock. Each record is the permit by
+/// which the disks erase what came of its upload; the key goes at once, and the id is never used again.
 pub(crate) fn expire(decision: &mut Decision<'_>, command: &ExpireUploads) -> Result<Answer, Stop> {
     decision.node()?;
     let now = clock::read(decision.rows)?.t;
@@ -152,18 +163,34 @@ pub(crate) fn expire(decision: &mut Decision<'_>, command: &ExpireUploads) -> Re
         UPLOADS.remove(decision.rows, &item);
         remove_upload_index(decision.rows, item, &row);
         count(decision.rows, |counters| counters.uploads -= 1)?;
-        decision.record(
-            Act::UploadExpire,
-            "C4",
-            vec![item],
-            BTreeMap::from([
-                (Fact::Unit, row.description.unit.as_str().into()),
-                (Fact::SizeBytes, row.committed_bytes.into()),
-            ]),
-        );
+        expire_upload(decision, item, &row)?;
         expired += 1;
     }
     Ok(Answer::Expired(expired))
+}
+
+fn expire_upload(decision: &mut Decision<'_>, item: ItemId, row: &UploadRow) -> Result<(), Stop> {
+    let seq = decision.next_seq();
+    let debris = EraseList::new([EraseTarget::Item(item)]).expect("one target is a list");
+    let mut facts = BTreeMap::from([
+        (Fact::Unit, row.description.unit.as_str().into()),
+        (Fact::SizeBytes, row.committed_bytes.into()),
+    ]);
+    facts.extend(erasure::permit_facts(decision, &debris)?);
+    ITEM_KEYS.remove(decision.rows, &item);
+    erasure::bury(decision.rows, item, &Tombstone::Expired(row.description.unit.clone(), seq));
+    erasure::order(decision.rows, seq, None, debris);
+    decision.record(Act::UploadExpire, "C4", vec![item], facts);
+    Ok(())
+}
+
+/// What the stream that is cut off may have put beyond its committed progress: it can commit none of it any more.
+fn superseded_debris(item: ItemId, row: &UploadRow) -> Option<EraseList> {
+    if row.epoch == UploadEpoch(0) {
+        return None;
+    }
+    let target = EraseTarget::Upload(item, row.epoch, row.chunks);
+    Some(EraseList::new([target]).expect("one target is a list"))
 }
 
 /// The item's upload, where it is open.
@@ -208,8 +235,11 @@ fn check_open(decision: &Decision<'_>, station: &PrincipalRow, command: &OpenUpl
         )
         .into());
     }
-    // Its key outlives an upload that expired, so the key's row says whether an id was ever used.
-    if ITEM_KEYS.read(decision.rows, &command.item)?.is_some() || ITEMS.read(decision.rows, &command.item)?.is_some() {
+    // A key's row says whether an id is in use, a tombstone whether it was.
+    if ITEM_KEYS.read(decision.rows, &command.item)?.is_some()
+        || ITEMS.read(decision.rows, &command.item)?.is_some()
+        || erasure::tombstone(&*decision.rows, command.item)?.is_some()
+    {
         return Err(Refusal::new(
             Reason::OriginalImmutable,
             "G1",

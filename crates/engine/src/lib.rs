@@ -8,6 +8,7 @@
 
 pub mod cache;
 pub mod catalog;
+pub mod disposal;
 pub mod faults;
 pub mod genesis;
 pub mod health;

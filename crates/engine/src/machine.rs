@@ -9,17 +9,20 @@ use minicbor::bytes::ByteVec;
 use strongroom_custody::{
     Act, Actor, Fact, Record, Stamp, Value,
     access::{self, Stop},
-    clock, tables,
+    clock,
+    disposal::{DiskOfNode, ExecuteDisposal},
+    erasure::{self, AttestKeys, NoteErasure},
+    tables,
     tables::{ManifestRun, ManifestStep},
     upload,
 };
 use strongroom_ledger::{
-    Policy, TreeHead,
+    Policy, TreeHead, VerifierKey,
     tree::{self, AppendError, TreeError},
 };
-use strongroom_topology::{self as topology, ShardFault};
+use strongroom_topology::{self as topology, NodeRow, NodeState, ShardFault};
 use strongroom_types::{
-    CommandDigest, IdempotencyKey, KeyHash, NodeId, Reason, RecordSeq, Refusal, UnixMillis, limits,
+    ClusterId, CommandDigest, DiskId, IdempotencyKey, KeyHash, NodeId, Reason, RecordSeq, Refusal, UnixMillis, limits,
     rows::{Overlay, RowError, Rows, Table},
 };
 
@@ -251,6 +254,11 @@ fn decide_custody(
     envelope: &Envelope,
     command: &strongroom_custody::Command,
 ) -> Result<Outcome, RowError> {
+    let filled = match filled_in(rows, &envelope.actor, command)? {
+        Ok(filled) => filled,
+        Err(refusal) => return refuse(rows, envelope, refusal),
+    };
+    let command = filled.as_ref().unwrap_or(command);
     let context = context_of(rows, envelope)?;
     let applied = strongroom_custody::apply(rows, &context, command)?;
     append(rows, &envelope.seed, &applied.records)?;
@@ -260,6 +268,71 @@ fn decide_custody(
     Ok(match applied.outcome {
         Ok(answer) => Outcome::Done(Answer::Custody(answer)),
         Err(refusal) => Outcome::Refused(refusal),
+    })
+}
+
+/// The command with what custody cannot know, where it takes any: what keeps shards and keys, and by which key a node
+/// has signed.
+fn filled_in(
+    rows: &dyn Rows,
+    actor: &Actor,
+    command: &strongroom_custody::Command,
+) -> Result<Result<Option<strongroom_custody::Command>, Refusal>, RowError> {
+    use strongroom_custody::Command as Of;
+    if let Of::ExecuteDisposal(told) = command {
+        let nodes = living(rows)?;
+        let of = |node: &NodeRow| {
+            let keeps = node.id;
+            node.disks.iter().map(|disk| DiskOfNode { disk: disk.id, node: keeps }).collect::<Vec<_>>()
+        };
+        let disks = nodes.iter().flat_map(of).collect();
+        let replicas = nodes.iter().map(|node| node.id).collect();
+        let filled = ExecuteDisposal { disks, replicas, ..(**told).clone() };
+        return Ok(Ok(Some(Of::ExecuteDisposal(Box::new(filled)))));
+    }
+    if let Of::NoteErasure(told) = command {
+        let signed = |cluster, node| erasure::receipt_message(cluster, node, told);
+        let signer = signer(rows, actor, signed, &told.signature, Some(told.disk))?;
+        return Ok(signer.map(|vkey| Some(Of::NoteErasure(Box::new(NoteErasure { vkey, ..(**told).clone() })))));
+    }
+    if let Of::AttestKeys(told) = command {
+        let signed = |cluster, node| erasure::keys_message(cluster, node, told);
+        let signer = signer(rows, actor, signed, &told.signature, None)?;
+        return Ok(signer.map(|vkey| Some(Of::AttestKeys(Box::new(AttestKeys { vkey, ..(**told).clone() })))));
+    }
+    Ok(Ok(None))
+}
+
+/// Every node that is not gone for good.
+fn living(rows: &dyn Rows) -> Result<Vec<NodeRow>, RowError> {
+    let mut nodes = topology::read::nodes(rows)?;
+    nodes.retain(|node| node.state != NodeState::Removed);
+    Ok(nodes)
+}
+
+/// The registered key of the node that speaks, where it signed what it says and the disk is one of its own.
+fn signer(
+    rows: &dyn Rows,
+    actor: &Actor,
+    message: impl Fn(ClusterId, NodeId) -> Vec<u8>,
+    signature: &[u8],
+    disk: Option<DiskId>,
+) -> Result<Result<String, Refusal>, RowError> {
+    let Actor::Node(speaks) = actor else { return Ok(Err(only_nodes("speak for their disks and replicas"))) };
+    let (Some(cluster), Some(node)) = (tables::CLUSTER.read(rows, &())?, topology::read::node(rows, *speaks)?) else {
+        return Ok(Err(Refusal::not_found(format!("node {speaks}"))));
+    };
+    if let Some(disk) = disk.filter(|disk| node.disks.iter().all(|own| own.id != *disk)) {
+        return Ok(Err(Refusal::not_found(format!("disk {disk} of {speaks}"))));
+    }
+    let is_signed = node
+        .clock_vkey
+        .parse::<VerifierKey>()
+        .is_ok_and(|key| key.verifies_statement(&message(cluster.cluster, *speaks), signature));
+    Ok(if is_signed {
+        Ok(node.clock_vkey)
+    } else {
+        Err(Refusal::invalid(format!("what {speaks} says is not signed by its registered key")))
     })
 }
 

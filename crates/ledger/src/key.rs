@@ -179,6 +179,13 @@ impl VerifierKey {
         UnparsedPublicKey::new(&ED25519, &self.public).verify(message, signature).is_ok()
     }
 
+    /// Whether `signature` is this key's over a statement of its node. The statement's first bytes must be a domain of
+    /// its own, so that a signature for one purpose is taken for no other.
+    #[must_use]
+    pub fn verifies_statement(&self, statement: &[u8], signature: &[u8]) -> bool {
+        <&[u8; 64]>::try_from(signature).is_ok_and(|signature| self.signed(statement, signature))
+    }
+
     fn kind_and_key(&self) -> [u8; 33] {
         let mut bytes = [self.kind.byte(); 33];
         bytes[1..].copy_from_slice(&self.public);

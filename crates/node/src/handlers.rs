@@ -9,6 +9,7 @@ mod change;
 mod cluster;
 mod correction;
 mod device;
+mod disposal;
 mod hold;
 mod ingest;
 mod ledger;
@@ -24,8 +25,9 @@ use strongroom_proto::{
     case::case_service_server::CaseServiceServer, catalog::catalog_service_server::CatalogServiceServer,
     cluster::cluster_service_server::ClusterServiceServer,
     correction::correction_service_server::CorrectionServiceServer, device::device_service_server::DeviceServiceServer,
-    hold::hold_service_server::HoldServiceServer, ingest::ingest_service_server::IngestServiceServer,
-    ledger::ledger_service_server::LedgerServiceServer, request::request_service_server::RequestServiceServer,
+    disposal::disposal_service_server::DisposalServiceServer, hold::hold_service_server::HoldServiceServer,
+    ingest::ingest_service_server::IngestServiceServer, ledger::ledger_service_server::LedgerServiceServer,
+    request::request_service_server::RequestServiceServer,
 };
 use strongroom_types::limits;
 use tonic::service::Routes;
@@ -52,6 +54,7 @@ pub(crate) fn routes<H: Health>(node: &Arc<Node>, edge: Edge, health: HealthServ
         .add_service(sized!(CaseServiceServer, case::Cases(edge.clone())))
         .add_service(sized!(CorrectionServiceServer, correction::Corrections(edge.clone())))
         .add_service(sized!(RequestServiceServer, request::Requests(edge.clone())))
+        .add_service(sized!(DisposalServiceServer, disposal::Disposals(edge.clone())))
         .add_service(sized!(AccessServiceServer, access::Access(edge.clone())))
         .add_service(sized!(AdminServiceServer, admin::Admin(edge.clone())))
         .add_service(sized!(DeviceServiceServer, device::Devices(edge.clone())))

@@ -1,4 +1,4 @@
-//! Secrets from their files, and the signing of clock readings.
+//! Secrets from their files, and the signing of clock readings and of what this node says of its disks and replica.
 
 use std::{
     os::unix::fs::PermissionsExt,
@@ -51,6 +51,11 @@ impl ClockKey {
     /// Whether this is the key that `vkey` verifies.
     pub(crate) fn is_of(&self, vkey: &VerifierKey) -> bool {
         self.pair.public_key().as_ref() == vkey.public()
+    }
+
+    /// Signs a statement of this node. Its first bytes are a domain of its own, so that it passes for nothing else.
+    pub(crate) fn sign(&self, statement: &[u8]) -> Vec<u8> {
+        self.pair.sign(statement).as_ref().to_vec()
     }
 
     /// What the clocks say now, signed, for the tick that follows `tick` others.

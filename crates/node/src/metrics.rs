@@ -58,6 +58,10 @@ pub(crate) fn bytes_out(bytes: usize) {
     counter!("strongroom_original_bytes_out_total").increment(bytes as u64);
 }
 
+pub(crate) fn permit_refused() {
+    counter!("strongroom_erase_permits_refused_total").increment(1);
+}
+
 pub(crate) fn sealed() {
     counter!("strongroom_seals_total").increment(1);
 }

@@ -208,6 +208,7 @@ async fn open(config: &Config, time: TlsTime) -> anyhow::Result<Opened> {
     let secrets = open_secrets(config, &genesis, &own)?;
 
     let disks = open_disks(config, &genesis).await?;
+    pin_voters(&disks, &genesis)?;
     let local = Arc::new(MeasuredShards(Arc::clone(&disks)));
     let directory = Directory::new(&genesis);
     let tls = tls::client(Arc::clone(&peer_files), &peer_ca, time)?;
@@ -321,6 +322,16 @@ async fn open_disks(config: &Config, genesis: &Genesis) -> anyhow::Result<Arc<Lo
     let opened =
         tokio::task::spawn_blocking(move || LocalShards::open(&disks, &expected, &StoreSettings::default())).await?;
     Ok(Arc::new(opened.context("could not open the disks")?))
+}
+
+/// Tells the disks whom to believe. One that cannot keep it serves all the same, and erases nothing.
+fn pin_voters(disks: &LocalShards, genesis: &Genesis) -> anyhow::Result<()> {
+    let policy = Policy::parse_canonical(&genesis.create.cluster.policy)
+        .context("could not read the policy in the genesis file")?;
+    if let Err(error) = disks.pin(&policy) {
+        tracing::error!(%error, "a disk has other voters pinned, or none: it erases nothing");
+    }
+    Ok(())
 }
 
 /// What the marker of each disk must say.

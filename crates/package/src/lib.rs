@@ -12,12 +12,14 @@
 //! with the plain libraries rather than through our own codec, so that it does not share that one's mistakes. What a
 //! record says is `custody`'s to define: it comes in through [`RecordFacts`].
 
+pub mod certificate;
 pub mod digests;
 pub mod evidence;
 pub mod facts;
 pub mod receipt;
 pub mod verify;
 
+pub use certificate::{Certificate, CertificateError, CertificateVerdict, DisposalRecords};
 pub use digests::FileDigests;
 pub use evidence::{Evidence, EvidenceError};
 pub use facts::{FactsError, RecordFacts, SealFacts, VoterChangeFacts};

@@ -41,6 +41,12 @@ pub mod correction {
     tonic::include_proto!("strongroom.correction.v1");
 }
 
+/// Disposal.
+#[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
+pub mod disposal {
+    tonic::include_proto!("strongroom.disposal.v1");
+}
+
 /// Footage, under a grant.
 #[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
 pub mod access {

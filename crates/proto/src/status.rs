@@ -57,7 +57,12 @@ pub const fn code(reason: Reason) -> Code {
         | Reason::UploadExpired
         | Reason::RollbackSuspected
         | Reason::DevicesOutstanding
-        | Reason::StatementMissing => Code::FailedPrecondition,
+        | Reason::StatementMissing
+        | Reason::Disposed
+        | Reason::CoolingOff
+        | Reason::DisposalIncomplete
+        | Reason::PermitInvalid
+        | Reason::InDisposal => Code::FailedPrecondition,
         Reason::OriginalImmutable | Reason::AlreadyExists => Code::AlreadyExists,
         Reason::NoSuchAct => Code::Unimplemented,
         Reason::FieldMissing | Reason::TermMissing | Reason::InvalidArgument | Reason::IdempotencyKeyReused => {

@@ -7,16 +7,17 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use strongroom_types::{DiskId, limits};
+use strongroom_ledger::{Policy, TreeHead};
+use strongroom_types::{ClusterId, DiskId, limits};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     task,
 };
 
 use crate::{
-    DiskMarker, DiskStat, EraseError, ErasePermit, Erasure, ExpectedMarker, GetError, ListError, ListedShard,
-    MarkerError, PAYLOAD_BYTES_MAX, PutError, PutShard, RecoveryReport, ShardAddress, ShardHeader, VerifiedShard,
-    crc32c,
+    DiskMarker, DiskStat, DiskTrust, EraseError, ErasePermit, Erasure, ExpectedMarker, GetError, ListError,
+    ListedShard, MarkerError, PAYLOAD_BYTES_MAX, PermitError, PermitProof, PutError, PutShard, RecoveryReport,
+    ShardAddress, ShardHeader, TrustError, VerifiedShard, crc32c,
     index::{Index, Opened},
     marker,
     queue::{Closed, EraseJob, Job, PutJob, Queue},
@@ -24,6 +25,7 @@ use crate::{
     recovery,
     segment::{RealFiles, SegmentFiles, Segments},
     shared::Shared,
+    trust,
     writer::{Start, Writer},
 };
 
@@ -99,6 +101,9 @@ pub struct Disk {
     reads: Arc<Semaphore>,
     writer: Mutex<Option<JoinHandle<()>>>,
     recovery: RecoveryReport,
+    cluster: ClusterId,
+    /// Whom it believes, as its file says; why it believes nobody, otherwise.
+    trust: Mutex<Result<DiskTrust, TrustError>>,
 }
 
 impl Disk {
@@ -146,7 +151,12 @@ impl Disk {
         rebuild: Option<String>,
     ) -> Result<Self, OpenError> {
         let path = config.path.clone();
-        let (DiskMarker { disk, .. }, lock) = marker::open(&path, expected)?;
+        let (DiskMarker { disk, cluster, .. }, lock) = marker::open(&path, expected)?;
+        let trust = trust::read(&path, disk, cluster).and_then(|pinned| pinned.ok_or(TrustError::NotPinned { disk }));
+        if let Err(error @ (TrustError::Damaged { .. } | TrustError::Io { .. })) = &trust {
+            // It is read and written as before; it only erases nothing until somebody has looked at it.
+            tracing::error!(%disk, %error, "disk believes nobody and erases nothing");
+        }
         let unusable = |why: String| OpenError::Unusable { disk, path: config.path.clone(), why };
         let segments = Segments::new(path.join(marker::SEGMENTS_FOLDER), settings.open_segments);
         let mut report = RecoveryReport { rebuilt: rebuild, ..RecoveryReport::default() };
@@ -176,13 +186,15 @@ impl Disk {
         if let Err(error) = shared.finish_erasure(&pending) {
             tracing::error!(%disk, %error, "erase that was interrupted is not complete");
         }
+        let believed = (cluster, Mutex::new(trust));
         let start = Start {
             next_segment: resume.next_segment,
             previous: resume.previous,
             segment_bytes: settings.segment_bytes,
             group_bytes: settings.group_bytes,
         };
-        let mut disk = Self::start(shared, files, &start, settings).map_err(|error| unusable(error.to_string()))?;
+        let mut disk =
+            Self::start(shared, files, &start, settings, believed).map_err(|error| unusable(error.to_string()))?;
         disk.recovery = report;
         Ok(disk)
     }
@@ -269,6 +281,52 @@ impl Disk {
             .unwrap_or_else(|why| Err(EraseError::Unavailable { why }))
     }
 
+    /// Pins the voters of the cluster, from the genesis file whose digest the marker holds; durable when it returns.
+    /// What is pinned already stays.
+    ///
+    /// # Errors
+    /// [`TrustError`] where the file is damaged or cannot be written, or other voters are pinned.
+    pub fn pin(&self, policy: &Policy) -> Result<(), TrustError> {
+        let disk = self.shared.disk;
+        let mut trust = self.trust.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*trust {
+            Ok(pinned) if pinned.policy == *policy => Ok(()),
+            Ok(_) => Err(TrustError::OtherPolicy { disk }),
+            Err(TrustError::NotPinned { .. }) => {
+                let pinned = DiskTrust::pinned(disk, self.cluster, policy.clone());
+                trust::write(&self.shared.path, &pinned)?;
+                *trust = Ok(pinned);
+                Ok(())
+            }
+            Err(error) => Err(error.clone()),
+        }
+    }
+
+    /// The newest checkpoint that it has verified: a permit must prove that its own continues it.
+    ///
+    /// # Errors
+    /// [`TrustError`] where it believes nobody.
+    pub fn trusted(&self) -> Result<TreeHead, TrustError> {
+        let trust = self.trust.lock().unwrap_or_else(PoisonError::into_inner);
+        trust.as_ref().map(|trust| trust.newest).map_err(Clone::clone)
+    }
+
+    /// Verifies a permit and remembers its checkpoint; durable when it returns. Blocks for a sync.
+    ///
+    /// # Errors
+    /// [`PermitError`]; then nothing may be erased.
+    pub fn admit(&self, proof: &PermitProof) -> Result<ErasePermit, PermitError> {
+        let mut trust = self.trust.lock().unwrap_or_else(PoisonError::into_inner);
+        let pinned = trust.as_ref().map_err(Clone::clone)?;
+        let (permit, newest) = ErasePermit::verify(pinned, proof)?;
+        if newest != pinned.newest {
+            let next = DiskTrust { newest, ..pinned.clone() };
+            trust::write(&self.shared.path, &next)?;
+            *trust = Ok(next);
+        }
+        Ok(permit)
+    }
+
     /// Takes no more puts, writes those that wait, and closes the index cleanly.
     pub async fn shutdown(&self) {
         self.close();
@@ -298,6 +356,7 @@ impl Disk {
         files: Arc<dyn SegmentFiles>,
         start: &Start,
         settings: &StoreSettings,
+        (cluster, trust): (ClusterId, Mutex<Result<DiskTrust, TrustError>>),
     ) -> io::Result<Self> {
         let queue = Arc::new(Queue::default());
         let writer = Writer::new(Arc::clone(&shared), Arc::clone(&queue), files, start);
@@ -312,6 +371,8 @@ impl Disk {
             reads: Arc::new(Semaphore::new(settings.reads.max(1))),
             writer: Mutex::new(Some(thread)),
             recovery: RecoveryReport::default(),
+            cluster,
+            trust,
         })
     }
 

@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, path::PathBuf, thread};
 
 use async_trait::async_trait;
+use strongroom_ledger::{Policy, TreeHead};
 use strongroom_types::DiskId;
 
 use crate::{
     Disk, DiskConfig, DiskKeeper, DiskStat, DiskState, EraseError, ErasePermit, Erasure, ExpectedMarker, GetError,
-    ListError, ListedShard, OpenError, PutError, PutShard, RecoveryReport, ShardAddress, ShardHeader, ShardStore,
-    StoreSettings, VerifiedShard,
+    ListError, ListedShard, OpenError, PermitError, PermitProof, PutError, PutShard, RecoveryReport, ShardAddress,
+    ShardHeader, ShardStore, StoreSettings, TrustError, VerifiedShard,
 };
 
 /// The disks of a node by id. A disk whose files fail does not keep the others from serving; a wrong disk does.
@@ -70,16 +71,50 @@ impl LocalShards {
         })
     }
 
+    /// Pins the voters of the cluster on every disk that is open; see [`Disk::pin`].
+    ///
+    /// # Errors
+    /// The first [`TrustError`]; the others are pinned all the same.
+    pub fn pin(&self, policy: &Policy) -> Result<(), TrustError> {
+        let pinned: Vec<_> = self.open_disks().map(|disk| disk.pin(policy)).collect();
+        pinned.into_iter().collect()
+    }
+
+    /// See [`Disk::trusted`].
+    ///
+    /// # Errors
+    /// As there; [`PermitError`] where the disk is not here or could not be opened.
+    pub fn trusted(&self, disk: DiskId) -> Result<TreeHead, PermitError> {
+        Ok(self.open_disk(disk)?.trusted()?)
+    }
+
+    /// See [`Disk::admit`].
+    ///
+    /// # Errors
+    /// As there; [`PermitError`] where the disk is not here or could not be opened.
+    pub fn admit(&self, disk: DiskId, proof: &PermitProof) -> Result<ErasePermit, PermitError> {
+        self.open_disk(disk)?.admit(proof)
+    }
+
+    fn open_disks(&self) -> impl Iterator<Item = &Disk> {
+        self.disks.values().filter_map(|slot| match slot {
+            Slot::Open(disk) => Some(&**disk),
+            Slot::Unusable { .. } => None,
+        })
+    }
+
+    fn open_disk(&self, disk: DiskId) -> Result<&Disk, PermitError> {
+        match self.disks.get(&disk) {
+            Some(Slot::Open(open)) => Ok(open),
+            Some(Slot::Unusable { why, .. }) => Err(PermitError::Unavailable { why: why.clone() }),
+            None => Err(PermitError::UnknownDisk { disk }),
+        }
+    }
+
     /// Takes no more puts, writes those that wait, and closes all disks.
     pub async fn shutdown(&self) {
-        let open = || {
-            self.disks.values().filter_map(|slot| match slot {
-                Slot::Open(disk) => Some(disk),
-                Slot::Unusable { .. } => None,
-            })
-        };
-        open().for_each(|disk| disk.close());
-        for disk in open() {
+        self.open_disks().for_each(Disk::close);
+        for disk in self.open_disks() {
             disk.shutdown().await;
         }
     }

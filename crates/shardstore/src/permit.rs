@@ -1,8 +1,18 @@
 //! What may be erased. The only delete there is starts with a permit, and nobody can write one down: it is checked.
+//!
+//! ```text
+//!  list ─ root, count ─▶ record ─ salt ─▶ leaf ─ inclusion ─▶ checkpoint ─ cosignatures ─▶ the voters that the disk pinned
+//!                                                                └─ consistency ─▶ the newest checkpoint that it verified
+//! ```
 
-use strongroom_types::{ChunkIndex, DiskId, ItemId, PlacementEpoch, ShardIndex, UploadEpoch, VolumeId};
+use strongroom_custody::erasure::{NoPermit, Permitted, permitted};
+use strongroom_ledger::{ConsistencyProof, Leaf, ProofError, Salt, TlogProof, TreeHead, commitment};
+use strongroom_types::{
+    ChunkIndex, ClusterId, DiskId, EraseList, EraseTarget, ErrorKind, ItemId, PlacementEpoch, Reason, RecordSeq,
+    ShardIndex, UploadEpoch, VolumeId,
+};
 
-use crate::ShardAddress;
+use crate::{DiskTrust, ShardAddress, TrustError};
 
 /// Which shards of a disk are to go, and stay gone: later puts of anything that a scope covers are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,8 +58,115 @@ impl EraseScope {
     }
 }
 
-/// A committed decision to erase, verified on this node. It has no public constructor: whoever holds one has had
-/// the decision's record, proof and cosignatures checked.
+impl From<EraseTarget> for EraseScope {
+    fn from(target: EraseTarget) -> Self {
+        match target {
+            EraseTarget::Item(item) => Self::Item(item),
+            EraseTarget::Upload(item, upload_epoch, chunks_from) => Self::Upload { item, upload_epoch, chunks_from },
+        }
+    }
+}
+
+/// A committed decision to erase, with everything by which a disk checks it. Nothing in it is believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PermitProof {
+    /// What goes.
+    pub list: EraseList,
+    /// The exact bytes of the record that commits to the list.
+    pub record: Vec<u8>,
+    /// The salt of its commitment.
+    pub salt: Salt,
+    /// Its leaf.
+    pub leaf: Leaf,
+    /// From the leaf to a signed checkpoint.
+    pub proof: TlogProof,
+    /// From the newest checkpoint that the disk has verified to that one.
+    pub consistency: ConsistencyProof,
+}
+
+/// Why a permit is none. Nothing was erased.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PermitError {
+    /// No such disk here.
+    #[error("disk {disk} is not on this node")]
+    UnknownDisk {
+        /// As asked.
+        disk: DiskId,
+    },
+    /// The disk does not know whom to believe.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The record permits nothing.
+    #[error("the record is no permit")]
+    Record(#[from] NoPermit),
+    /// The record is of another cluster.
+    #[error("the permit is of cluster {found}, the disk is of {expected}")]
+    OtherCluster {
+        /// The disk's.
+        expected: ClusterId,
+        /// The record's.
+        found: ClusterId,
+    },
+    /// The list is not the one that was decided.
+    #[error("the list of what is erased is not the one that record {seq} commits to")]
+    OtherList {
+        /// The record.
+        seq: RecordSeq,
+    },
+    /// Record and salt do not open the leaf.
+    #[error("the record is not the one that leaf {seq} commits to")]
+    OtherRecord {
+        /// The leaf.
+        seq: RecordSeq,
+    },
+    /// The leaf is not in a ledger that a majority of the pinned voters cosigned.
+    #[error("the permit is not proved under the voters that the disk has pinned")]
+    NotProved(#[source] ProofError),
+    /// The checkpoint is not a continuation of what the disk has verified: older, or of a fork.
+    #[error("the checkpoint of {found} records does not continue the one of {newest} that the disk has verified")]
+    NotContinued {
+        /// Size of the newest checkpoint that it verified.
+        newest: u64,
+        /// Size of the permit's.
+        found: u64,
+        /// What does not fit.
+        #[source]
+        source: ProofError,
+    },
+    /// The store is shutting down.
+    #[error("could not reach the shard store: {why}")]
+    Unavailable {
+        /// What happened.
+        why: String,
+    },
+}
+
+impl PermitError {
+    /// The stable reason.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::UnknownDisk { .. } => Reason::NotFound,
+            Self::Trust(_) => Reason::DiskUnavailable,
+            Self::Record(_)
+            | Self::OtherCluster { .. }
+            | Self::OtherList { .. }
+            | Self::OtherRecord { .. }
+            | Self::NotProved(_)
+            | Self::NotContinued { .. } => Reason::PermitInvalid,
+            Self::Unavailable { .. } => Reason::Overloaded,
+        }
+    }
+
+    /// What the caller should do.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        self.reason().kind()
+    }
+}
+
+/// A committed decision to erase, verified on this node for one disk. Only [`ErasePermit::verify`] makes one: whoever
+/// holds it has had the decision's record, proof and cosignatures checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErasePermit {
     disk: Option<DiskId>,
@@ -57,6 +174,37 @@ pub struct ErasePermit {
 }
 
 impl ErasePermit {
+    /// Checks a permit for the disk whose trust this is. Answers also the checkpoint that was verified, which the disk
+    /// has to remember, durably, before it erases.
+    ///
+    /// A permit that was used before verifies again: what it names is gone, and erasing it again does nothing.
+    ///
+    /// # Errors
+    /// [`PermitError`] naming the first thing that is wrong.
+    pub fn verify(trust: &DiskTrust, proof: &PermitProof) -> Result<(Self, TreeHead), PermitError> {
+        let seq = proof.leaf.seq;
+        let Permitted { cluster, root, count } = permitted(&proof.record)?;
+        if cluster != trust.cluster || trust.policy.origin().cluster() != Some(cluster) {
+            return Err(PermitError::OtherCluster { expected: trust.cluster, found: cluster });
+        }
+        if (proof.list.root(), proof.list.count()) != (root, count) {
+            return Err(PermitError::OtherList { seq });
+        }
+        if commitment::commit(&proof.salt, &proof.record) != proof.leaf.commitment {
+            return Err(PermitError::OtherRecord { seq });
+        }
+        let verified = proof.proof.verify(&proof.leaf, &trust.policy).map_err(PermitError::NotProved)?;
+        let head = verified.head();
+        let (newest, found) = (trust.newest.size, head.size);
+        proof.consistency.verify(trust.newest, head).map_err(|source| PermitError::NotContinued {
+            newest,
+            found,
+            source,
+        })?;
+        let scopes = proof.list.targets().iter().copied().map(EraseScope::from).collect();
+        Ok((Self { disk: Some(trust.disk), scopes }, head))
+    }
+
     /// The one disk that it is good for; none: every disk.
     #[must_use]
     pub const fn disk(&self) -> Option<DiskId> {

@@ -248,6 +248,10 @@ counted_id! {
     CorrectionId, u64, "COR-"
 }
 counted_id! {
+    /// A batch of a disposal 销毁批次. Shown as `DSP-1`.
+    BatchId, u64, "DSP-"
+}
+counted_id! {
     /// Position of a record in the ledger, from 0. Shown as `#0`.
     RecordSeq, u64, "#"
 }

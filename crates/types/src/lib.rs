@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod digest;
+pub mod erase;
 pub mod id;
 pub mod limits;
 pub mod reason;
@@ -18,10 +19,11 @@ mod cbor;
 
 pub use clock::Clock;
 pub use digest::{ChunkDigest, CommandDigest, ItemDigest, KeyHash, Sha256Digest, SubtreeValue, TreeHash};
+pub use erase::{EraseList, EraseListError, EraseTarget};
 pub use id::{
-    ActivityId, CaseId, ChunkIndex, ClusterId, CorrectionId, DeviceId, DiskId, DistrictName, HoldId, IdempotencyKey,
-    ItemId, NodeId, PlacementEpoch, PrincipalId, ProfileName, RecordSeq, RequestId, SessionId, ShardIndex, UnitId,
-    UploadEpoch, VolumeId,
+    ActivityId, BatchId, CaseId, ChunkIndex, ClusterId, CorrectionId, DeviceId, DiskId, DistrictName, HoldId,
+    IdempotencyKey, ItemId, NodeId, PlacementEpoch, PrincipalId, ProfileName, RecordSeq, RequestId, SessionId,
+    ShardIndex, UnitId, UploadEpoch, VolumeId,
 };
 pub use reason::{ErrorKind, Reason, Refusal};
 pub use role::Role;

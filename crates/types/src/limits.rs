@@ -40,6 +40,18 @@ pub const CORRECTION_MS: i64 = 7 * 24 * 3600 * 1000;
 pub const CLOCK_GAP_MS_MAX: i64 = 60 * 1000;
 /// Most by which a trial clock is set ahead at once: a hundred years.
 pub const CLOCK_ADVANCE_MS_MAX: i64 = 100 * 366 * 24 * 3600 * 1000;
+/// Most items in one batch of a disposal.
+pub const DISPOSAL_ITEMS_MAX: usize = 1000;
+/// Most things that one committed decision lets disks erase.
+pub const ERASE_TARGETS_MAX: usize = 1000;
+/// Largest basis of one item in a batch in bytes.
+pub const BASIS_BYTES_MAX: usize = 512;
+/// Compliance time that a proposed disposal waits for objections before it can be approved.
+pub const DISPOSAL_COOLING_MS: i64 = 7 * 24 * 3600 * 1000;
+/// The furthest that compliance time and wall clocks may be apart, outages taken off, before disposal freezes.
+pub const CLOCK_APART_MS_MAX: i64 = 24 * 3600 * 1000;
+/// Most rows of disposed items that one command sweeps.
+pub const SWEEP_ROWS_MAX: usize = 1000;
 /// Most rows in one page of a list.
 pub const PAGE_ROWS_MAX: usize = 1000;
 /// Most data shards of a scheme.
@@ -115,6 +127,8 @@ const _: () = assert!(CHUNK_BYTES + 65536 < MESSAGE_BYTES_MAX, "a 1+m shard is a
 const _: () = assert!(UPLOAD_CHUNKS_IN_FLIGHT <= GATEWAY_CHUNKS_IN_FLIGHT);
 const _: () =
     assert!(UPLOAD_STREAMS_PER_CALLER_MAX < UPLOAD_STREAMS_MAX && READ_STREAMS_PER_CALLER_MAX < READ_STREAMS_MAX);
+const _: () = assert!(DISPOSAL_ITEMS_MAX <= ERASE_TARGETS_MAX);
+const _: () = assert!(DISPOSAL_ITEMS_MAX * (BASIS_BYTES_MAX + 32) < BATCH_BYTES_MAX, "a proposal fits one entry");
 const _: () = assert!(TICKET_RECHECK_MS < TICKET_MS);
 const _: () = assert!(DISK_RESERVE_PERCENT < 100);
 const _: () = assert!(ACTIVITY_ITEMS_MAX <= PAGE_ROWS_MAX, "an activity's items are one page");

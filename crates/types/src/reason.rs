@@ -137,6 +137,16 @@ reasons! {
     51 DevicesOutstanding "DEVICES_OUTSTANDING" RefusedByPolicy;
     /// What explains an interruption is missing: a voice note, or a report with its written statement.
     52 StatementMissing "STATEMENT_MISSING" RefusedByPolicy;
+    /// The item was disposed of.
+    55 Disposed "DISPOSED" RefusedByPolicy;
+    /// A proposed disposal still waits for objections.
+    56 CoolingOff "COOLING_OFF" RefusedByPolicy;
+    /// Disks or replicas have not yet done their part of a disposal.
+    57 DisposalIncomplete "DISPOSAL_INCOMPLETE" RefusedByPolicy;
+    /// A permit to erase that does not verify.
+    58 PermitInvalid "PERMIT_INVALID" RefusedByPolicy;
+    /// The item is in another batch that is not decided yet.
+    59 InDisposal "IN_DISPOSAL" RefusedByPolicy;
 }
 
 impl fmt::Display for Reason {

@@ -80,7 +80,15 @@ macro_rules! text_key {
         fn write_to(&self, bytes: &mut Vec<u8>) { bytes.extend_from_slice(self.as_str().as_bytes()); bytes.push(0); }
     })* };
 }
-int_key!(crate::NodeId, crate::VolumeId, crate::RequestId, crate::RecordSeq, crate::ChunkIndex, crate::UploadEpoch);
+int_key!(
+    crate::NodeId,
+    crate::VolumeId,
+    crate::RequestId,
+    crate::BatchId,
+    crate::RecordSeq,
+    crate::ChunkIndex,
+    crate::UploadEpoch
+);
 bytes_key!(crate::ItemId, crate::DiskId, crate::SessionId, crate::KeyHash);
 text_key!(
     crate::PrincipalId,

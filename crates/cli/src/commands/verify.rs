@@ -7,12 +7,16 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
-use strongroom_package::{FileDigests, ReceiptVerdict};
+use strongroom_engine::receipt::CustodyRecords;
+use strongroom_package::{Certificate, CertificateError, CertificateVerdict, FileDigests, ReceiptVerdict, Trust};
 
 use crate::failure::Failure;
 use crate::output::{Page, size};
 use crate::receipts;
 use crate::session::Globals;
+
+/// How the name of a certificate ends.
+const CERTIFICATE: &str = "certificate";
 
 /// What to verify.
 #[derive(Debug, Args)]
@@ -36,8 +40,16 @@ struct Checked {
 enum Found {
     /// A receipt, with its file or without.
     Receipt(Box<ReceiptVerdict>),
+    /// A certificate of disposition.
+    Certificate(Box<Certified>),
     /// A list of digests, and how many files it names.
     Sums(usize),
+}
+
+/// A certificate that holds, and under whose policy.
+struct Certified {
+    verdict: CertificateVerdict,
+    trust: Trust,
 }
 
 impl Verify {
@@ -72,6 +84,10 @@ fn check(path: &Path, policy: Option<&str>, all: &mut Vec<Checked>) -> Result<()
     if metadata.is_dir() {
         return check_folder(path, policy, all);
     }
+    if path.extension().is_some_and(|extension| extension == CERTIFICATE) {
+        all.push(Checked { path: path.to_owned(), outcome: check_certificate(path, policy) });
+        return Ok(());
+    }
     let (receipt, original) = match original_of(path) {
         Some(original) => (path.to_owned(), Some(original).filter(|original| original.exists())),
         None => (receipts::path_of(path), Some(path.to_owned())),
@@ -86,6 +102,22 @@ fn check(path: &Path, policy: Option<&str>, all: &mut Vec<Checked>) -> Result<()
         receipts::verify_files(&receipt, original.as_deref(), policy).map(|verdict| Found::Receipt(Box::new(verdict)));
     all.push(Checked { path: original.unwrap_or(receipt), outcome });
     Ok(())
+}
+
+fn check_certificate(path: &Path, policy: Option<&str>) -> Result<Found, Failure> {
+    let bytes = fs::read(path).map_err(Failure::file("read", path))?;
+    let bad = |error: CertificateError| Failure::caused_by(format!("{} does not verify", path.display()), &error);
+    let certificate = Certificate::parse_canonical(&bytes).map_err(bad)?;
+    let verdict = certificate.verify(&CustodyRecords).map_err(bad)?;
+    let own = certificate.policy().fingerprint();
+    let trust = match policy {
+        None => Trust::SelfConsistent { policy: own },
+        Some(given) if given == certificate.policy().to_string() => Trust::Trusted { policy: own, voter_changes: 0 },
+        Some(_) => {
+            return Err(Failure::failed(format!("{} is under another policy than the given one", path.display())));
+        }
+    };
+    Ok(Found::Certificate(Box::new(Certified { verdict, trust })))
 }
 
 /// Every receipt in the folder with its file, and the lists of digests that lie there.
@@ -166,6 +198,12 @@ impl Checked {
                 page.line(verdict.trust.to_string());
                 page.line("");
             }
+            Ok(Found::Certificate(certified)) => {
+                page.line(format!("✓ {path}: {}", output.pick("disposed of, and nothing is left", "已销毁，无残留")));
+                certificate_facts(page, &certified.verdict);
+                page.line(certified.trust.to_string());
+                page.line("");
+            }
             Ok(Found::Sums(count)) => {
                 page.line(format!("✓ {path}: {count} {}", output.pick("files as listed", "个文件与清单一致")));
             }
@@ -199,6 +237,22 @@ fn receipt_facts(page: &mut Page, verdict: &ReceiptVerdict) {
     ]);
 }
 
+fn certificate_facts(page: &mut Page, verdict: &CertificateVerdict) {
+    page.facts(&[
+        ("batch", verdict.batch.to_string()),
+        ("items disposed of", verdict.disposed.to_string()),
+        ("items that dropped out", verdict.dropped.to_string()),
+        ("disks erased", verdict.disks_erased.to_string()),
+        ("replicas without keys", verdict.replicas_clean.to_string()),
+        ("closed as lost", verdict.lost.to_string()),
+        ("checkpoint", verdict.checkpoint.head().size.to_string()),
+        ("cluster", verdict.cluster.to_string()),
+    ]);
+    for (step, by, at, seq) in &verdict.steps {
+        page.line(format!("  {step} by {by} at {at} (#{})", seq.0));
+    }
+}
+
 fn json(checked: &Checked) -> Value {
     let path = checked.path.display().to_string();
     match &checked.outcome {
@@ -230,6 +284,32 @@ fn json(checked: &Checked) -> Value {
                 "record": verdict.seq.0,
                 "checkpoint_size": verdict.checkpoint.head().size,
                 "cosigned_by": cosigned,
+            })
+        }
+        Ok(Found::Certificate(certified)) => {
+            let verdict = &certified.verdict;
+            let steps: Vec<_> = verdict
+                .steps
+                .iter()
+                .map(|(step, by, at, seq)| {
+                    json!({ "step": step, "by": by.as_str(), "at": at.to_string(), "record": seq.0 })
+                })
+                .collect();
+            json!({
+                "path": path,
+                "verified": true,
+                "kind": "certificate",
+                "trust": receipts::trust_name(certified.trust),
+                "policy": verdict.checkpoint.policy().to_string(),
+                "batch": verdict.batch.to_string(),
+                "cluster": verdict.cluster.to_string(),
+                "disposed": verdict.disposed,
+                "dropped": verdict.dropped,
+                "disks_erased": verdict.disks_erased,
+                "replicas_clean": verdict.replicas_clean,
+                "lost": verdict.lost,
+                "steps": steps,
+                "checkpoint_size": verdict.checkpoint.head().size,
             })
         }
         Ok(Found::Sums(count)) => json!({ "path": path, "verified": true, "kind": "sums", "files": count }),

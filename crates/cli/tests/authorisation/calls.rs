@@ -18,6 +18,12 @@ use strongroom_proto::catalog::{
     ExplainItemRequest, LabelItemRequest, ListItemRecordsRequest, ListItemsRequest, ShowItemRequest,
 };
 use strongroom_proto::cluster::{AdvanceClockRequest, ShowStatusRequest};
+use strongroom_proto::disposal::close_lost_request::Lost;
+use strongroom_proto::disposal::{
+    ApproveDisposalRequest, CloseLostRequest, ExecuteDisposalRequest, FetchCertificateRequest, ListDisposalsRequest,
+    PlanDisposalRequest, ProposeDisposalRequest, ProposedItem, ShowDisposalRequest, SignDisposalRequest,
+    WithdrawDisposalRequest,
+};
 use strongroom_proto::ingest::{
     FetchReceiptRequest, IngestOriginalRequest, OpenUploadRequest, OriginalDescription, SealRequest, UploadHeader,
     UploadRequest, upload_request,
@@ -71,6 +77,7 @@ pub(crate) const NOTHING: Bytes = Bytes::from_static(&[0xee; 16]);
 const NO_REQUEST: &str = "REQ-999999";
 const NO_DEVICE: &str = "D-none";
 const NO_ACTIVITY: &str = "A-none";
+const NO_BATCH: &str = "DSP-999999";
 
 /// The table. `certificate` is that of somebody who is registered already.
 pub(crate) fn table(certificate: Bytes) -> Vec<Call> {
@@ -131,6 +138,51 @@ pub(crate) fn table(certificate: Bytes) -> Vec<Call> {
             request_id: NO_REQUEST.to_owned(),
         }),
         row("/strongroom.request.v1.RequestService/ListRequests", Act::RequestList, |_| ListRequestsRequest::default()),
+        row("/strongroom.disposal.v1.DisposalService/PlanDisposal", Act::DisposalPlan, |_| PlanDisposalRequest {
+            item_ids: vec![NOTHING],
+        }),
+        row("/strongroom.disposal.v1.DisposalService/ProposeDisposal", Act::DisposalPropose, |key| {
+            ProposeDisposalRequest {
+                idempotency_key: key,
+                items: vec![ProposedItem { item_id: NOTHING, basis: String::new() }],
+                basis: "a test".to_owned(),
+            }
+        }),
+        row("/strongroom.disposal.v1.DisposalService/ApproveDisposal", Act::DisposalApprove, |key| {
+            ApproveDisposalRequest { idempotency_key: key, disposal_id: NO_BATCH.to_owned() }
+        }),
+        row("/strongroom.disposal.v1.DisposalService/WithdrawDisposal", Act::DisposalWithdraw, |key| {
+            WithdrawDisposalRequest {
+                idempotency_key: key,
+                disposal_id: NO_BATCH.to_owned(),
+                reason: "a test".to_owned(),
+            }
+        }),
+        row("/strongroom.disposal.v1.DisposalService/ExecuteDisposal", Act::DisposalExecute, |key| {
+            ExecuteDisposalRequest {
+                idempotency_key: key,
+                disposal_id: NO_BATCH.to_owned(),
+                supervisors: vec!["inspector".to_owned(), "unit-head".to_owned()],
+            }
+        }),
+        row("/strongroom.disposal.v1.DisposalService/SignDisposal", Act::DisposalSign, |key| SignDisposalRequest {
+            idempotency_key: key,
+            disposal_id: NO_BATCH.to_owned(),
+        }),
+        row("/strongroom.disposal.v1.DisposalService/CloseLost", Act::DisposalCloseLost, |key| CloseLostRequest {
+            idempotency_key: key,
+            lost: Some(Lost::DiskId(NOTHING)),
+            reason: "a test".to_owned(),
+        }),
+        row("/strongroom.disposal.v1.DisposalService/ShowDisposal", Act::DisposalShow, |_| ShowDisposalRequest {
+            disposal_id: NO_BATCH.to_owned(),
+        }),
+        row("/strongroom.disposal.v1.DisposalService/FetchCertificate", Act::DisposalShow, |_| {
+            FetchCertificateRequest { disposal_id: NO_BATCH.to_owned() }
+        }),
+        row("/strongroom.disposal.v1.DisposalService/ListDisposals", Act::DisposalList, |_| {
+            ListDisposalsRequest::default()
+        }),
         row("/strongroom.access.v1.AccessService/BeginCopyOut", Act::CopyOutBegin, |key| BeginCopyOutRequest {
             idempotency_key: key,
             request_id: NO_REQUEST.to_owned(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use strongroom_custody::{
     Act, Actor, Answer, Applied, Command, Context, Fact, Record,
+    access::Stop,
     clock::{self, Reading},
     command::{
         AddDevice, AddUnit, AdvanceClock, ApproveRequest, CommitProgress, CreateCluster, OpenUpload, RegisterPrincipal,
@@ -280,7 +281,11 @@ impl Cluster {
     /// The reason for which an item may not be disposed of now, if there is one.
     pub(crate) fn refusal_to_dispose(&self, number: u8) -> Option<Refusal> {
         let now = clock::read(&self.rows).expect("reads").t;
-        retention::refuse_kept(item(number), &self.kept(number), now).err()
+        match retention::refuse_kept(&self.rows, item(number), &self.item(number), &self.kept(number), now) {
+            Ok(()) => None,
+            Err(Stop::Refused(refusal)) => Some(refusal),
+            Err(Stop::Rows(error)) => panic!("{error}"),
+        }
     }
 
     /// Lets so many months pass, and some days.
@@ -344,6 +349,13 @@ fn check_granted(command: &Command, answer: &Answer, actor: &Actor, next_seq: Re
         (Command::CommitProgress(_), _) => 0,
         (Command::Tick(_), _) => records.len(),
         (Command::ExpireUploads(_), Answer::Expired(count)) => usize::try_from(*count).expect("few"),
+        // Besides the disposal, one refusal of each item that dropped out.
+        (Command::ExecuteDisposal(_), Answer::Disposal(row)) => {
+            1 + row.execution.as_ref().map_or(0, |execution| usize::try_from(execution.dropped).expect("few"))
+        }
+        // Progress through debris is no event, and neither is a word that was given before.
+        (Command::NoteErasure(_) | Command::SweepDisposed(_), _) => records.len().min(1),
+        (Command::AttestKeys(_), Answer::Recorded(seq)) => usize::from(*seq >= next_seq),
         (Command::CreateCluster(create), _) => {
             1 + create.profiles.len() + create.units.len() + create.devices.len() + create.principals.len()
         }
@@ -415,6 +427,15 @@ fn act_of(command: &Command) -> Act {
         Command::Tick(_) => Act::ClockTick,
         Command::NoteRefusal(note) => note.act,
         Command::ExpireUploads(_) => Act::UploadExpire,
+        Command::ProposeDisposal(_) => Act::DisposalPropose,
+        Command::ApproveDisposal(_) => Act::DisposalApprove,
+        Command::WithdrawDisposal(_) => Act::DisposalWithdraw,
+        Command::ExecuteDisposal(_) => Act::DisposalExecute,
+        Command::SignDisposal(_) => Act::DisposalSign,
+        Command::NoteErasure(_) => Act::DisposalErase,
+        Command::AttestKeys(_) => Act::DisposalAttest,
+        Command::CloseLost(_) => Act::DisposalCloseLost,
+        Command::SweepDisposed(_) => Act::DisposalSweep,
         Command::CreateCluster(_) => Act::ClusterCreate,
         Command::ExtendItem(_) => Act::ItemExtend,
         Command::TriggerItem(_) => Act::ItemTrigger,
@@ -483,7 +504,18 @@ fn named_items(command: &Command) -> Vec<ItemId> {
         Command::BindCase(bind) => bind.items.iter().take(limits::BATCH_ITEMS_MAX).copied().collect(),
         Command::PlaceHold(place) => place.scope.items.iter().take(limits::BATCH_ITEMS_MAX).copied().collect(),
         Command::ProposeCorrection(propose) => propose.mistake.item().into_iter().collect(),
-        Command::ApproveRequest(_)
+        Command::ProposeDisposal(propose) => {
+            propose.items.iter().take(limits::DISPOSAL_ITEMS_MAX).map(|proposed| proposed.item).collect()
+        }
+        Command::ApproveDisposal(_)
+        | Command::WithdrawDisposal(_)
+        | Command::ExecuteDisposal(_)
+        | Command::SignDisposal(_)
+        | Command::NoteErasure(_)
+        | Command::AttestKeys(_)
+        | Command::CloseLost(_)
+        | Command::SweepDisposed(_)
+        | Command::ApproveRequest(_)
         | Command::RejectRequest(_)
         | Command::EndSession(_)
         | Command::RegisterPrincipal(_)

@@ -8,6 +8,8 @@ use strongroom_custody::{
     case::{Archive, ArchiveRow, BindingRow, CaseRow, CaseState, Outcome, Term},
     clock::{ClockRow, ReadingRow},
     correction::{ApprovedRow, CorrectionRow, Mistake, StepRow},
+    disposal::{self, BatchItemRow, BatchRow, BatchState, ExecutionRow, ItemFate},
+    erasure::{DisposedItem, EraseOrderRow, LostRow, PartRow, PartState, Tombstone},
     hold::{HoldQuery, HoldRow, HoldState},
     keeping::{Class, ClassRow, ExtensionRow, KeepingRow, RestrictionKind, RestrictionRow, TriggerRow},
     profile::{Profile, RequestAct},
@@ -19,7 +21,8 @@ use strongroom_custody::{
     },
 };
 use strongroom_types::{
-    ChunkIndex, CorrectionId, NodeId, RecordSeq, RequestId, Role, ShardIndex, UploadEpoch, rows::encode,
+    BatchId, ChunkIndex, CorrectionId, EraseList, EraseTarget, NodeId, Reason, RecordSeq, Refusal, RequestId, Role,
+    ShardIndex, UploadEpoch, rows::encode,
 };
 
 use crate::{
@@ -84,6 +87,9 @@ fn answers_are_stored_as_they_always_were() {
         Answer::Expired(7),
         Answer::Hold(Box::new(hold(HoldState::Standing)), RecordSeq(8)),
         Answer::Correction(CorrectionId(1), RecordSeq(9)),
+        Answer::Disposal(Box::new(batch(BatchState::Closed, Some(execution())))),
+        Answer::Followed(RecordSeq(8)),
+        Answer::Swept(9),
     ];
     let name = |answer: &Answer| format!("{answer:?}").split('(').next().unwrap_or_default().to_owned();
     check("answers", answers.iter().map(|answer| line(&name(answer), answer)).collect());
@@ -126,6 +132,25 @@ fn rows_are_stored_as_they_always_were() {
         line("corrections binding", &correction(Mistake::Binding(id("C-1"), item(1)))),
         line("corrections archive", &correction(Mistake::Archive(id("C-1"), RecordSeq(3), archive()))),
         line("quarantine_releases", &taken(Role::Custodian)),
+        line("disposals proposed", &batch(BatchState::Proposed, None)),
+        line("disposals withdrawn", &batch(BatchState::Withdrawn(id("legal"), "objection".to_owned()), None)),
+        line("disposals executed", &batch(BatchState::Executed, Some(execution()))),
+        line("disposal_items", &listed(ItemFate::Listed)),
+        line("disposal_items disposed", &listed(ItemFate::Disposed)),
+        line("disposal_items dropped", &listed(ItemFate::Dropped(Refusal::new(Reason::HoldActive, "C1", "held", "")))),
+        line("tombstones disposed", &disposed()),
+        line("tombstones expired", &Tombstone::Expired(unit("U1"), RecordSeq(4))),
+        line("erase_orders", &order(Some(BatchId(2)), EraseTarget::Item(item(1)))),
+        line("erase_orders debris", &order(None, EraseTarget::Upload(item(1), UploadEpoch(2), ChunkIndex(16)))),
+        line("disk_progress", &RecordSeq(14)),
+        line("disposal_parts", &part(PartState::Pending)),
+        line(
+            "disposal_parts erased",
+            &part(PartState::Erased { seq: RecordSeq(15), shards: 6, payload_bytes: 6 << 20 }),
+        ),
+        line("disposal_parts keys gone", &part(PartState::KeysGone { seq: RecordSeq(16), purged_to: 300 })),
+        line("disposal_parts lost", &part(PartState::Lost { seq: RecordSeq(17) })),
+        line("lost_keepers", &LostRow { reason: "burnt".to_owned(), first: step_by("legal"), second: None }),
     ];
     check("rows", lines);
 }
@@ -291,6 +316,65 @@ fn request(state: RequestState) -> RequestRow {
         approvals: vec![ApprovalRow { approver: id("head"), role: Role::Head, at: START, seq: RecordSeq(8) }],
         uses: 1,
     }
+}
+
+fn step_by(name: &str) -> disposal::StepRow {
+    disposal::StepRow { by: id(name), at: START, seq: RecordSeq(13) }
+}
+
+fn batch(state: BatchState, execution: Option<Box<ExecutionRow>>) -> BatchRow {
+    BatchRow {
+        id: BatchId(2),
+        proposer: id("archivist"),
+        basis: "到期鉴定".to_owned(),
+        proposed_at: START,
+        not_before: START.plus_ms(7 * DAY),
+        units: vec![unit("U1")],
+        items: 2,
+        state,
+        approvals: vec![step_by("legal"), step_by("head")],
+        seq: RecordSeq(10),
+        execution,
+    }
+}
+
+fn execution() -> Box<ExecutionRow> {
+    Box::new(ExecutionRow {
+        step: step_by("custodian"),
+        supervisors: vec![id("inspector"), id("unit-head")],
+        disposed: 1,
+        dropped: 1,
+        disks_pending: 6,
+        replicas_pending: 3,
+        signatures: vec![step_by("inspector")],
+    })
+}
+
+fn listed(fate: ItemFate) -> BatchItemRow {
+    BatchItemRow { basis: "到期鉴定".to_owned(), unit: unit("U1"), fate }
+}
+
+fn disposed() -> Tombstone {
+    let was = sealed();
+    Tombstone::Disposed(Box::new(DisposedItem {
+        unit: was.description.unit,
+        device: was.description.device,
+        original: was.original,
+        sealed_at: was.sealed_at,
+        sealed_by: was.seq,
+        retention: was.retention,
+        batch: BatchId(2),
+        disposed_at: START.plus_ms(DAY),
+        disposed_by: RecordSeq(13),
+    }))
+}
+
+fn order(batch: Option<BatchId>, target: EraseTarget) -> EraseOrderRow {
+    EraseOrderRow { batch, list: EraseList::new([target]).expect("a list") }
+}
+
+const fn part(state: PartState) -> PartRow {
+    PartRow { node: NodeId(3), state }
 }
 
 fn reading(ended: Option<RecordSeq>) -> SessionRow {

@@ -433,7 +433,7 @@ impl World {
             for number in self.model.items.keys().copied() {
                 let row = ITEMS.read(self.rows(), &item(number)).expect("reads").expect("an item");
                 let kept = retention::kept(self.rows(), item(number), &row).expect("reads");
-                let product = retention::refuse_kept(item(number), &kept, t);
+                let product = retention::refuse_kept(self.rows(), item(number), &row, &kept, t);
                 // Corrections come into force with T, not with the time that is asked about.
                 let model = self.model.may_be_disposed_of_at(number, self.t(), t);
                 assert_eq!(product.is_ok(), model, "item {number} at {t}: {product:?} {kept:?}");

@@ -8,6 +8,7 @@ mod fixture;
 mod cases;
 mod corrections;
 mod determinism;
+mod disposals;
 mod golden;
 mod holds;
 mod items;

@@ -20,6 +20,10 @@ use strongroom_custody::{
         AnswerOffer, ConfirmFault, CorrectEntry, DockDevice, Docking, OfferDevice, ReportFault, ReportLoss,
         RestoreDevice, SendToRepair, Way,
     },
+    disposal::{
+        ApproveDisposal, DiskOfNode, ExecuteDisposal, ProposeDisposal, ProposedItem, SignDisposal, WithdrawDisposal,
+    },
+    erasure::{AttestKeys, CloseLost, Keeper, NoteErasure, SweepDisposed},
     exemption::{ConsentOffice, ExemptionCause, RecordExemption},
     hold::{HoldQuery, HoldScope, PlaceHold, ReleaseHold},
     interruption::{Cause, RecordInterruption, VoiceNote},
@@ -30,11 +34,14 @@ use strongroom_custody::{
     statement::{FileStatement, StatementOf},
     tables::{AbsentShard, DeviceAsset, DeviceType},
 };
-use strongroom_types::{ChunkIndex, CorrectionId, NodeId, Reason, RecordSeq, Refusal, RequestId, Role, ShardIndex};
+use strongroom_types::{
+    BatchId, ChunkIndex, CorrectionId, DiskId, NodeId, Reason, RecordSeq, Refusal, RequestId, Role, ShardIndex,
+};
 
 use crate::fixture::{DAY, GATEWAY, HOUR, START, created, end, id, item, key, open, progress, session, small, submit};
 
 pub(crate) const NO_REQUEST: RequestId = RequestId(999);
+pub(crate) const NO_BATCH: BatchId = BatchId(999);
 
 /// Commands that people and stations send.
 pub(crate) fn of_clients() -> Vec<Command> {
@@ -118,6 +125,23 @@ pub(crate) fn of_clients() -> Vec<Command> {
             reason: "it was right".to_owned(),
         }),
         Command::AdvanceClock(AdvanceClock { by_ms: 1000, reason: "a trial".to_owned() }),
+        Command::ProposeDisposal(ProposeDisposal {
+            items: vec![
+                ProposedItem { item: item(7), basis: String::new() },
+                ProposedItem { item: item(8), basis: "期满鉴定".to_owned() },
+            ],
+            basis: "到期".to_owned(),
+        }),
+        Command::ApproveDisposal(ApproveDisposal { batch: NO_BATCH }),
+        Command::WithdrawDisposal(WithdrawDisposal { batch: NO_BATCH, reason: "objection".to_owned() }),
+        Command::ExecuteDisposal(Box::new(ExecuteDisposal {
+            batch: NO_BATCH,
+            supervisors: vec![id("inspector"), id("unit-head")],
+            disks: vec![DiskOfNode { disk: DiskId::new([0xd1; 16]), node: NodeId(1) }],
+            replicas: vec![NodeId(1), NodeId(2)],
+        })),
+        Command::SignDisposal(SignDisposal { batch: NO_BATCH }),
+        Command::CloseLost(CloseLost { keeper: Keeper::Disk(DiskId::new([0xd1; 16])), reason: "burnt".to_owned() }),
     ]
     .into_iter()
     .chain(of_devices())
@@ -300,6 +324,21 @@ pub(crate) fn of_nodes() -> Vec<Command> {
         }),
         Command::ExpireUploads(ExpireUploads { limit: 10 }),
         Command::CreateCluster(Box::new(created())),
+        Command::NoteErasure(Box::new(NoteErasure {
+            disk: DiskId::new([0xd1; 16]),
+            order: RecordSeq(99_999),
+            shards: 3,
+            payload_bytes: 3 << 20,
+            signature: vec![5; 64].into(),
+            vkey: "n1+key".to_owned(),
+        })),
+        Command::AttestKeys(Box::new(AttestKeys {
+            batch: NO_BATCH,
+            purged_to: 70_000,
+            signature: vec![6; 64].into(),
+            vkey: "n1+key".to_owned(),
+        })),
+        Command::SweepDisposed(SweepDisposed { limit: 500 }),
     ]
 }
 
@@ -362,6 +401,15 @@ pub(crate) const fn number(command: &Command) -> u8 {
         Command::RecordExemption(_) => 63,
         Command::FileStatement(_) => 64,
         Command::AcknowledgeNotice(_) => 65,
+        Command::ProposeDisposal(_) => 71,
+        Command::ApproveDisposal(_) => 72,
+        Command::WithdrawDisposal(_) => 73,
+        Command::ExecuteDisposal(_) => 74,
+        Command::SignDisposal(_) => 75,
+        Command::NoteErasure(_) => 76,
+        Command::AttestKeys(_) => 77,
+        Command::CloseLost(_) => 78,
+        Command::SweepDisposed(_) => 79,
     }
 }
 
@@ -372,5 +420,5 @@ fn there_is_a_sample_of_every_command() {
     numbers.dedup();
     let gone = 19;
     let kept = (0..=35).filter(|number| *number != gone);
-    assert_eq!(numbers, kept.chain(46..=65).chain([86]).collect::<Vec<_>>());
+    assert_eq!(numbers, kept.chain(46..=65).chain(71..=79).chain([86]).collect::<Vec<_>>());
 }

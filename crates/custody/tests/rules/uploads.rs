@@ -228,8 +228,8 @@ fn an_upload_expires_after_seven_days_without_progress_and_not_before() {
     assert_eq!(cluster.last_record().number(Fact::SizeBytes), Some(CHUNK));
     assert_eq!(counters(&cluster).uploads, 0);
     cluster.node_refused(Command::CommitProgress(progress(1, 1, 1, 1)), Reason::NotFound);
-    // Its chunks and key are debris: another upload must not stand on them.
-    assert!(ITEM_KEYS.read(&cluster.rows, &item(1)).expect("reads").is_some());
+    // Its key is gone and its chunks are debris: another upload must not stand on them.
+    assert!(ITEM_KEYS.read(&cluster.rows, &item(1)).expect("reads").is_none());
     cluster.refused("station", Command::OpenUpload(open(1, "U1")), Reason::OriginalImmutable);
 }
 

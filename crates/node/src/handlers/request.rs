@@ -6,9 +6,10 @@ use strongroom_custody::{
     access::{Stop, within_unit},
     clock,
     command::{ApproveRequest, RejectRequest, SubmitRequest},
+    item,
     profile::RequestAct,
     request::{self, RequestRow, RequestState},
-    tables::{ITEMS, PrincipalRow, REQUESTS},
+    tables::{PrincipalRow, REQUESTS},
 };
 use strongroom_proto::{
     convert,
@@ -163,8 +164,8 @@ fn visible(rows: &dyn Rows, principal: &PrincipalRow, row: &RequestRow) -> Resul
         return Ok(());
     }
     for id in &row.items {
-        if let Some(item) = ITEMS.read(rows, id)? {
-            within_unit(principal, &item.description.unit)?;
+        if let Some(unit) = item::unit_of(rows, *id)? {
+            within_unit(principal, &unit)?;
         }
     }
     Ok(())

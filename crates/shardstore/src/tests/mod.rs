@@ -4,8 +4,10 @@ mod erase;
 mod failure;
 mod memory;
 mod model;
+mod permit;
 mod recovery;
 mod round_trip;
+pub(crate) mod voters;
 
 use std::{
     collections::BTreeSet,

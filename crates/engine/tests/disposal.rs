@@ -1,0 +1,478 @@
+//! A disposal from the proposal to the certificate, through the replicated machine and real disks: what is proved where,
+//! and what is refused on the way.
+
+use std::{collections::BTreeMap, fmt::Debug, path::Path, str::FromStr};
+
+use aws_lc_rs::signature::Ed25519KeyPair;
+use strongroom_custody::{
+    Actor, Command as Custody,
+    clock::{self, Reading},
+    command::{AddUnit, AdvanceClock, CreateCluster, OpenUpload, RegisterPrincipal, ResumeUpload, SealOriginal},
+    disposal::{
+        ApproveDisposal, BatchState, ExecuteDisposal, ProposeDisposal, ProposedItem, SignDisposal, read as read_batch,
+    },
+    erasure::{self, AttestKeys, EraseOrderRow, NoteErasure},
+    tables::{ChunkEntry, ClusterRow, Description, ITEM_KEYS, ITEMS, ManifestRun, ManifestStep, UploadEnd},
+};
+use strongroom_engine::{
+    Answer, Command, Envelope, Genesis, Machine, Outcome,
+    disposal::{certificate, permit_proof},
+    readings,
+    receipt::CustodyRecords,
+};
+use strongroom_ledger::{CosignerKey, KeyName, LogKey, OutsideRule, Policy, TreeHead, tree};
+use strongroom_package::Certificate;
+use strongroom_shardstore::{
+    Disk, DiskConfig, DiskMarker, ExpectedMarker, PermitError, PutError, PutShard, ShardAddress, StoreSettings,
+};
+use strongroom_topology::{ClassRow, Promise, Registration};
+use strongroom_types::{
+    BatchId, ChunkDigest, ChunkIndex, ClusterId, DiskId, EraseList, EraseTarget, ItemDigest, ItemId, KeyHash, NodeId,
+    PlacementEpoch, Reason, RecordSeq, Refusal, Role, Sha256Digest, ShardIndex, SubtreeValue, UnixMillis, UploadEpoch,
+    VolumeId, rows::MemoryRows,
+};
+
+const START: UnixMillis = UnixMillis(1_772_328_600_000);
+const DAY: i64 = 24 * 3600 * 1000;
+const CLUSTER: ClusterId = ClusterId::new([9; 16]);
+const GENESIS: [u8; 32] = [0x9e; 32];
+const BATCH: BatchId = BatchId(1);
+
+fn id<T: FromStr<Err: Debug>>(text: &str) -> T {
+    text.parse().expect("a name")
+}
+
+fn key(role: Role) -> KeyHash {
+    let mut bytes = [0xee; 32];
+    bytes[..role.name().len()].copy_from_slice(role.name().as_bytes());
+    KeyHash::new(bytes)
+}
+
+fn item(number: u8) -> ItemId {
+    ItemId::new([number; 16])
+}
+
+fn disk_id(node: u8) -> DiskId {
+    DiskId::new([node; 16])
+}
+
+const fn clock_seed(node: u8) -> [u8; 32] {
+    [100 + node; 32]
+}
+
+/// The machine with its keys and clocks, and the ledger's voters.
+struct World {
+    rows: MemoryRows,
+    wall: UnixMillis,
+    log: LogKey,
+    voters: Vec<CosignerKey>,
+    draws: u8,
+}
+
+impl World {
+    /// Items 1 and 2 are sealed, and their retention has run out.
+    fn new() -> Self {
+        let origin = KeyName::of_cluster("test.local", CLUSTER).expect("a name");
+        let voter = |node: u8| {
+            let name = origin.of_voter(NodeId(node.into())).expect("a name");
+            CosignerKey::from_seed(name, [node; 32].into()).expect("a key")
+        };
+        let voters = (1..=3).map(voter).collect();
+        let log = LogKey::from_seed(origin, [50; 32].into()).expect("a key");
+        let mut world = Self { rows: MemoryRows::default(), wall: START, log, voters, draws: 0 };
+        for (command, _) in world.genesis().commands() {
+            world.by_node(1, command).expect("creates");
+        }
+        world.pass(0);
+        for number in 1..=2 {
+            world.by(Role::Station, Custody::SealOriginal(small(number))).expect("seals");
+        }
+        world.pass(200 * DAY);
+        world
+    }
+
+    fn policy(&self) -> Policy {
+        let voters = self.voters.iter().map(|voter| voter.verifier().clone()).collect();
+        Policy::new(self.log.verifier().clone(), voters, Vec::new(), OutsideRule::Optional).expect("a policy")
+    }
+
+    fn genesis(&self) -> Genesis {
+        let principal = |role: Role| RegisterPrincipal {
+            principal: id(role.name()),
+            key: key(role),
+            roles: vec![role],
+            unit: None,
+        };
+        let node = |number: u8| Registration {
+            id: NodeId(number.into()),
+            district: id(&format!("d{number}")),
+            client_address: format!("127.0.0.1:{}", 4000 + u16::from(number)),
+            peer_address: format!("127.0.0.1:{}", 5000 + u16::from(number)),
+            peer_key: KeyHash::new([number; 32]),
+            labels: BTreeMap::new(),
+            disks: vec![disk_id(number)],
+            cosigner_vkey: self.voters[usize::from(number) - 1].verifier().to_string(),
+            clock_vkey: CosignerKey::from_seed(id("clock"), clock_seed(number).into())
+                .expect("a key")
+                .verifier()
+                .to_string(),
+        };
+        let policy = self.policy();
+        Genesis {
+            create: CreateCluster {
+                cluster: ClusterRow {
+                    cluster: CLUSTER,
+                    trial: true,
+                    created_at: START,
+                    policy: policy.to_string(),
+                    policy_digest: *policy.fingerprint().as_bytes(),
+                    class: "standard".to_owned(),
+                    origin: policy.origin().as_str().to_owned(),
+                },
+                profiles: vec![include_str!("../../../profiles/dev.toml").to_owned()],
+                units: vec![AddUnit { unit: id("U1"), full_name: "一中队".to_owned(), profile: id("dev") }],
+                devices: vec![strongroom_custody::command::AddDevice {
+                    device: id("D1"),
+                    unit: id("U1"),
+                    device_type: strongroom_custody::tables::DeviceType::Bwc,
+                    brand_model: "X1".to_owned(),
+                    asset: None,
+                }],
+                principals: Role::ALL.into_iter().map(principal).collect(),
+                genesis: [0; 32],
+            },
+            class: ClassRow { name: id("standard"), promise: Promise::SurviveDistrict, widest: id("2+1") },
+            nodes: (1..=3).map(node).collect(),
+            voters: (1..=3).map(NodeId).collect(),
+            extension: None,
+        }
+    }
+
+    fn apply(&mut self, actor: Actor, command: Command) -> Result<Answer, Refusal> {
+        self.draws = self.draws.wrapping_add(1);
+        let envelope = Envelope { command, actor, wall: self.wall, seed: [self.draws; 32], idempotency: None };
+        match Machine.apply(&mut self.rows, &envelope).expect("rows can be read") {
+            Outcome::Done(answer) => Ok(answer),
+            Outcome::Refused(refusal) => Err(refusal),
+        }
+    }
+
+    fn by(&mut self, role: Role, command: Custody) -> Result<Answer, Refusal> {
+        self.apply(Actor::Client(key(role)), command.into())
+    }
+
+    fn by_node(&mut self, node: u8, command: impl Into<Command>) -> Result<Answer, Refusal> {
+        self.apply(Actor::Node(NodeId(node.into())), command.into())
+    }
+
+    /// Lets this much time pass at once, as a trial can, and ticks.
+    fn pass(&mut self, ms: i64) {
+        if ms > 0 {
+            let advance = AdvanceClock { by_ms: ms, reason: "a test".to_owned() };
+            self.by(Role::Ops, Custody::AdvanceClock(advance)).expect("lets time pass");
+        }
+        let tick = clock::read(&self.rows).expect("reads").ticks;
+        let signed = |node: u8| {
+            let boottime_ms = self.wall.since_ms(START);
+            let reading = Reading { node: NodeId(node.into()), boot_id: [1; 16], boottime_ms, wall: self.wall, tick };
+            let pair = Ed25519KeyPair::from_seed_unchecked(&clock_seed(node)).expect("a key");
+            readings::sign(&pair, &reading).into()
+        };
+        let signed = (1..=3).map(signed).collect();
+        self.by_node(1, Command::Tick(signed)).expect("ticks");
+    }
+
+    /// The voters cosign what there is.
+    fn publish(&mut self) {
+        let head = tree::head(&self.rows).expect("reads");
+        let mut signed = self.log.sign(head).expect("signs");
+        for voter in &self.voters {
+            let cosignature = voter.cosign(signed.checkpoint(), self.wall).expect("cosigns");
+            signed = signed.with_cosignature(cosignature).expect("joins");
+        }
+        self.by_node(1, Command::PublishCheckpoint(signed.to_bytes().into())).expect("publishes");
+    }
+
+    fn execute(&mut self) {
+        let items = (1..=2).map(|number| ProposedItem { item: item(number), basis: String::new() }).collect();
+        let propose = Custody::ProposeDisposal(ProposeDisposal { items, basis: "到期鉴定".to_owned() });
+        self.by(Role::Archivist, propose).expect("proposes");
+        self.pass(7 * DAY);
+        let approve = || Custody::ApproveDisposal(ApproveDisposal { batch: BATCH });
+        self.by(Role::Legal, approve()).expect("approves");
+        self.by(Role::Head, approve()).expect("approves");
+        let execute = ExecuteDisposal {
+            batch: BATCH,
+            supervisors: vec![id("inspector"), id("unit-head")],
+            // Whatever a proposer writes here: the machine knows better.
+            disks: Vec::new(),
+            replicas: vec![NodeId(77)],
+        };
+        self.by(Role::Custodian, Custody::ExecuteDisposal(Box::new(execute))).expect("executes");
+    }
+
+    fn order(&self) -> (RecordSeq, EraseOrderRow) {
+        erasure::orders(&self.rows, None, 1).expect("reads").remove(0)
+    }
+
+    fn receipt(&self, node: u8, disk: DiskId, shards: u64) -> NoteErasure {
+        let mut note = NoteErasure {
+            disk,
+            order: self.order().0,
+            shards,
+            payload_bytes: shards * 8000,
+            signature: Vec::new().into(),
+            vkey: String::new(),
+        };
+        let message = erasure::receipt_message(CLUSTER, NodeId(node.into()), &note);
+        note.signature = signed_by(node, &message).into();
+        note
+    }
+
+    fn word(&self, node: u8) -> AttestKeys {
+        let mut word = AttestKeys { batch: BATCH, purged_to: 900, signature: Vec::new().into(), vkey: String::new() };
+        word.signature = signed_by(node, &erasure::keys_message(CLUSTER, NodeId(node.into()), &word)).into();
+        word
+    }
+
+    fn sign(&mut self, role: Role) -> Result<Answer, Refusal> {
+        self.by(role, Custody::SignDisposal(SignDisposal { batch: BATCH }))
+    }
+
+    /// Every disk and replica has done its part, and both supervisors have signed.
+    fn close(&mut self) {
+        for node in 1..=3 {
+            let receipt = self.receipt(node, disk_id(node), 1);
+            self.by_node(node, Custody::NoteErasure(Box::new(receipt))).expect("notes");
+            let word = self.word(node);
+            self.by_node(node, Custody::AttestKeys(Box::new(word))).expect("takes its word");
+        }
+        self.sign(Role::Inspector).expect("signs");
+        self.sign(Role::UnitHead).expect("signs");
+    }
+}
+
+fn signed_by(node: u8, message: &[u8]) -> Vec<u8> {
+    let pair = Ed25519KeyPair::from_seed_unchecked(&clock_seed(node)).expect("a key");
+    pair.sign(message).as_ref().to_vec()
+}
+
+fn small(number: u8) -> SealOriginal {
+    let entry = ChunkEntry { name: ChunkDigest::new([3; 32]), value: SubtreeValue::new([4; 32]) };
+    let run = ManifestRun {
+        first: ChunkIndex(0),
+        epoch: UploadEpoch(0),
+        volume: VolumeId(1),
+        placement_epoch: PlacementEpoch(0),
+        chunks: vec![entry],
+        absent: Vec::new(),
+    };
+    let end = UploadEnd { size_bytes: 7, blake3: ItemDigest::new([5; 32]), sha256: Sha256Digest::new([6; 32]) };
+    SealOriginal { open: open(number), step: ManifestStep { runs: vec![run] }, end }
+}
+
+fn open(number: u8) -> OpenUpload {
+    let description = Description {
+        device: id("D1"),
+        unit: id("U1"),
+        file_name: "MOV1.mp4".to_owned(),
+        recorded_start: START,
+        recorded_end: START,
+        activity: None,
+        labels: BTreeMap::new(),
+    };
+    OpenUpload { item: item(number), description, wrapped_key: vec![number].into(), gateway: NodeId(1) }
+}
+
+/// A disk of node 1 that believes the world's voters and holds a shard of each of three items.
+async fn disk(folder: &Path, policy: &Policy) -> Disk {
+    let marker = DiskMarker {
+        format_version: DiskMarker::FORMAT_VERSION,
+        cluster: CLUSTER,
+        node: NodeId(1),
+        disk: disk_id(1),
+        genesis: GENESIS,
+        trial: true,
+    };
+    Disk::format(folder, &marker).expect("formats");
+    let config = DiskConfig { path: folder.to_owned(), capacity_bytes: None };
+    let expected = ExpectedMarker { cluster: CLUSTER, node: NodeId(1), genesis: GENESIS };
+    let disk = Disk::open(&config, &expected, &StoreSettings::default()).expect("opens");
+    disk.pin(policy).expect("pins");
+    for number in 1..=3 {
+        disk.put(shard(number)).await.expect("stores");
+    }
+    disk
+}
+
+fn shard(number: u8) -> PutShard {
+    PutShard {
+        disk: disk_id(1),
+        address: ShardAddress {
+            item: item(number),
+            index: ChunkIndex(0),
+            upload_epoch: UploadEpoch(1),
+            volume: VolumeId(1),
+            placement_epoch: PlacementEpoch(0),
+            slot: ShardIndex(0),
+        },
+        chunk: ChunkDigest::new([number; 32]),
+        tag: [number; 16],
+        sealed_bytes: 8000,
+        payload: vec![number; 8000].into(),
+        payload_crc32c: None,
+    }
+}
+
+#[tokio::test]
+async fn a_disk_erases_what_the_ledger_proves_and_the_certificate_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut world = World::new();
+    let disk = disk(&folder.path().join("disk"), &world.policy()).await;
+    world.execute();
+    let (seq, order) = world.order();
+    assert!(ITEMS.read(&world.rows, &item(1)).expect("reads").is_none());
+    assert!(ITEM_KEYS.read(&world.rows, &item(1)).expect("reads").is_none());
+
+    // Committed is not yet cosigned: there is no permit to show.
+    let newest = disk.trusted().expect("is pinned");
+    assert_eq!(permit_proof(&world.rows, seq, &order, newest), Ok(None));
+    world.publish();
+    let proof = permit_proof(&world.rows, seq, &order, newest).expect("reads").expect("is cosigned");
+    let permit = disk.admit(&proof).expect("verifies");
+    assert_eq!(disk.erase(&permit).await.expect("erases").shards, 2);
+    assert!(matches!(disk.put(shard(1)).await, Err(PutError::Erased { .. })));
+    disk.get(&shard(3).address).await.expect("is there");
+
+    // A longer list than was decided, with the real record and proof.
+    let three = EraseList::new((1..=3).map(|number| EraseTarget::Item(item(number)))).expect("a list");
+    let wider = EraseOrderRow { list: three, ..order.clone() };
+    let forged = permit_proof(&world.rows, seq, &wider, disk.trusted().expect("is pinned"));
+    let error = disk.admit(&forged.expect("reads").expect("is cosigned")).expect_err("another list");
+    assert!(matches!(error, PermitError::OtherList { .. }), "{error:?}");
+    disk.get(&shard(3).address).await.expect("is still there");
+
+    let incomplete = certificate(&world.rows, BATCH).expect_err("is not closed");
+    assert_eq!(incomplete.reason, Reason::DisposalIncomplete);
+    world.close();
+    assert_eq!(read_batch(&world.rows, BATCH).expect("is there").state, BatchState::Closed);
+    assert_eq!(certificate(&world.rows, BATCH).expect_err("is not cosigned").reason, Reason::ReceiptPending);
+    world.publish();
+    let bytes = certificate(&world.rows, BATCH).expect("is certified");
+    let verdict = Certificate::parse_canonical(&bytes).expect("reads").verify(&CustodyRecords).expect("verifies");
+    assert_eq!((verdict.disposed, verdict.dropped, verdict.disks_erased, verdict.replicas_clean), (2, 0, 3, 3));
+    assert_eq!(verdict.batch, BATCH);
+    let steps: Vec<_> = verdict.steps.iter().map(|(step, by, ..)| format!("{step} by {by}")).collect();
+    assert_eq!(
+        steps,
+        [
+            "proposed by archivist",
+            "approved as legal by legal",
+            "approved as head by head",
+            "executed by custodian",
+            "signed as supervisor by inspector",
+            "signed as supervisor by unit-head",
+        ]
+    );
+}
+
+#[test]
+fn nodes_speak_for_their_own_disks_and_with_their_own_keys() {
+    let mut world = World::new();
+    world.execute();
+    let note = |note| Custody::NoteErasure(Box::new(note));
+    let anothers_disk = world.receipt(1, disk_id(2), 1);
+    assert_eq!(world.by_node(1, note(anothers_disk)).expect_err("not its disk").reason, Reason::NotFound);
+    let anothers_key = world.receipt(2, disk_id(1), 1);
+    assert_eq!(world.by_node(1, note(anothers_key)).expect_err("not its key").reason, Reason::InvalidArgument);
+    let honest = world.receipt(1, disk_id(1), 1);
+    let altered = NoteErasure { shards: 9, ..honest.clone() };
+    assert_eq!(world.by_node(1, note(altered)).expect_err("not what it signed").reason, Reason::InvalidArgument);
+    let asked = world.by(Role::Security, note(honest.clone())).expect_err("is no node");
+    assert_eq!(asked.reason, Reason::RoleNotAllowed);
+    world.by_node(1, note(honest)).expect("notes");
+
+    let word = world.word(2);
+    let said = world.by_node(3, Custody::AttestKeys(Box::new(word.clone())));
+    assert_eq!(said.expect_err("not its word").reason, Reason::InvalidArgument);
+    world.by_node(2, Custody::AttestKeys(Box::new(word))).expect("takes its word");
+    let waits = read_batch(&world.rows, BATCH).expect("is there").execution.expect("is executed");
+    assert_eq!((waits.disks_pending, waits.replicas_pending), (2, 2), "three nodes with a disk each");
+}
+
+#[test]
+fn a_certificate_with_anything_altered_does_not_verify() {
+    let mut world = World::new();
+    world.execute();
+    world.close();
+    world.publish();
+    let good = certificate(&world.rows, BATCH).expect("is certified");
+    let text = String::from_utf8(good.clone()).expect("is text");
+    let value: serde_json::Value = serde_json::from_slice(&good).expect("is JSON");
+    let refused = |bytes: &[u8], why: &str| {
+        let verified = Certificate::parse_canonical(bytes).and_then(|read| read.verify(&CustodyRecords));
+        assert!(verified.is_err(), "{why} was taken");
+    };
+    let changed = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut value = value.clone();
+        change(&mut value);
+        rendered(&value)
+    };
+    assert_eq!(rendered(&value), good, "only what is changed differs");
+    refused(&changed(&|value| value["batch"] = "DSP-2".into()), "another batch");
+    refused(&changed(&|value| value["items"][0]["item"] = "aa".repeat(16).into()), "another item");
+    refused(&changed(&|value| value["items"][0]["basis"] = "another".into()), "another basis");
+    refused(&changed(&|value| value["items"][0]["disposed"] = false.into()), "an item that did not go");
+    let records = value["records"].as_array().expect("records").len();
+    assert_eq!(records, 12, "four steps, three disks, three replicas, two signatures");
+    for position in 0..records {
+        let without = changed(&|value| {
+            value["records"].as_array_mut().expect("records").remove(position);
+        });
+        refused(&without, &format!("a certificate without its record {position}"));
+    }
+    refused(&changed(&|value| value["records"].as_array_mut().expect("records").swap(0, 3)), "another order");
+    for position in (0..text.len()).step_by(97) {
+        let mut bad = good.clone();
+        bad[position] ^= 1;
+        refused(&bad, &format!("a flipped bit in byte {position}"));
+    }
+}
+
+/// A certificate as it is written: `serde_json` by itself would put the fields in another order.
+fn rendered(value: &serde_json::Value) -> Vec<u8> {
+    let list = |name: &str, fields: &[&str]| {
+        let entry = |entry: &serde_json::Value| {
+            let lines: Vec<_> = fields.iter().map(|field| format!("      \"{field}\": {}", entry[*field])).collect();
+            format!("    {{\n{}\n    }}", lines.join(",\n"))
+        };
+        let entries: Vec<_> = value[name].as_array().expect("a list").iter().map(entry).collect();
+        format!("  \"{name}\": [\n{}\n  ]", entries.join(",\n"))
+    };
+    let text = |name: &str| format!("  \"{name}\": {}", value[name]);
+    let parts = [
+        text("format"),
+        text("batch"),
+        list("items", &["item", "basis", "disposed"]),
+        list("records", &["record", "salt", "leaf", "tlog_proof"]),
+        text("tlog_policy"),
+    ];
+    format!("{{\n{}\n}}\n", parts.join(",\n")).into_bytes()
+}
+
+#[test]
+fn the_debris_of_a_superseded_stream_is_ordered_away_under_the_same_proof() {
+    let mut world = World::new();
+    world.by(Role::Station, Custody::OpenUpload(open(5))).expect("opens");
+    for _ in 0..2 {
+        let resume = ResumeUpload { item: item(5), gateway: NodeId(1) };
+        world.by(Role::Station, Custody::ResumeUpload(resume)).expect("resumes");
+    }
+    world.publish();
+    let (seq, order) = world.order();
+    assert_eq!(order.list.targets(), [EraseTarget::Upload(item(5), UploadEpoch(1), ChunkIndex(0))]);
+    let proof = permit_proof(&world.rows, seq, &order, TreeHead::EMPTY).expect("reads").expect("is cosigned");
+    let trust = strongroom_shardstore::DiskTrust::pinned(disk_id(1), CLUSTER, world.policy());
+    let (permit, head) = strongroom_shardstore::ErasePermit::verify(&trust, &proof).expect("verifies");
+    assert_eq!((permit.scopes().len(), head), (1, tree::head(&world.rows).expect("reads")));
+}
