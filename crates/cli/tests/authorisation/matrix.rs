@@ -76,7 +76,7 @@ fn is_no_question_of_roles(answer: &Result<(), Status>) -> bool {
     let refusal = to_refusal(status);
     match refusal.reason.kind() {
         ErrorKind::FixYourRequest => true,
-        ErrorKind::RefusedByPolicy => refusal.reason == Reason::ApprovalMissing,
+        ErrorKind::RefusedByPolicy => matches!(refusal.reason, Reason::ApprovalMissing | Reason::WrongState),
         ErrorKind::TryAgain => refusal.reason == Reason::ReceiptPending,
         ErrorKind::WeAreBroken => false,
     }
