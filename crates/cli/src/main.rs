@@ -80,7 +80,7 @@ mod tests {
     fn the_names_that_others_rely_on_are_there() {
         for line in [
             "strongroom demo --keep --dir D --lang zh",
-            "strongroom dev up --dir D --nodes 6 --districts 3 --scheme 4+2 --profile p.toml",
+            "strongroom dev up --dir D --nodes 6 --districts 3 --scheme 4+2 --profile p.toml --profile q.toml",
             "strongroom dev status --dir D",
             "strongroom dev stop n1 --dir D",
             "strongroom dev start n1 --dir D",
@@ -136,7 +136,12 @@ mod tests {
             "strongroom register acknowledge U1 12 --opinion x",
             "strongroom profile list",
             "strongroom profile show dev",
+            "strongroom profile show dev --proposed",
             "strongroom profile check p.toml",
+            "strongroom profile preview p.toml",
+            "strongroom profile propose p.toml",
+            "strongroom --as head profile approve dev --record 57",
+            "strongroom profile withdraw dev --reason no",
             "strongroom ingest a.mp4 b.mp4 --device D1 --unit U1 --recorded-start 2026-03-01T09:30:00+08:00 \
              --recorded-end 2026-03-01T09:40:00+08:00 --activity A --label k=v --label k2=v2",
             "strongroom item show 01010101010101010101010101010101 --output json",

@@ -2,6 +2,8 @@
 //!
 //! A method that changes something draws its idempotency key when it is called and keeps it while it tries again.
 
+mod profile;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -36,6 +38,7 @@ macro_rules! unary {
             .await
     };
 }
+pub(crate) use unary;
 
 /// Calls that change something and are answered with the position of their record. The request comes whole but for
 /// its idempotency key, which is drawn here.

@@ -103,6 +103,20 @@ pub fn within_unit(principal: &PrincipalRow, unit: &UnitId) -> Result<(), Refusa
     ))
 }
 
+/// Refuses somebody of one unit where a whole agency is concerned.
+///
+/// # Errors
+/// `OUTSIDE_UNIT`.
+pub fn whole_agency(principal: &PrincipalRow) -> Result<(), Refusal> {
+    let Some(own) = &principal.unit else { return Ok(()) };
+    Err(Refusal::new(
+        Reason::OutsideUnit,
+        "C5",
+        format!("{} belongs to unit {own}, this concerns the whole agency", principal.id),
+        "ask somebody who is there for the whole agency",
+    ))
+}
+
 /// Refuses a second step by one person.
 ///
 /// # Errors

@@ -231,6 +231,14 @@ acts! {
     102 DisposalPlan "disposal.plan" [Legal Archivist];
     /// Shows a disk a permit that does not verify.
     103 PermitShow "permit.show" [];
+    /// Proposes a profile or a new version of one.
+    61 ProfilePropose "profile.propose" [Security];
+    /// Approves a version that was proposed.
+    62 ProfileApprove "profile.approve" [Legal Head];
+    /// Withdraws a version before it takes effect.
+    63 ProfileWithdraw "profile.withdraw" [Legal Head Security];
+    /// Counts what a version would do to stored items.
+    64 ProfilePreview "profile.preview" [Legal Head Security Auditor];
 }
 
 #[cfg(test)]

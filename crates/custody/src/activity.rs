@@ -38,8 +38,19 @@ pub use row::{
 ///
 /// # Errors
 /// `FIELD_MISSING` where it is empty.
-fn check_kind(_: &Profile, kind: &str) -> Result<(), Refusal> {
-    required("the kind", kind, "R-000-14")
+fn check_kind(profile: &Profile, kind: &str) -> Result<(), Refusal> {
+    required("the kind", kind, "R-000-14")?;
+    let Some(activities) = &profile.activities else { return Ok(()) };
+    if activities.kinds.iter().any(|known| known.code == kind) {
+        return Ok(());
+    }
+    let known: Vec<_> = activities.kinds.iter().map(|known| format!("{} {}", known.code, known.words)).collect();
+    Err(Refusal::new(
+        Reason::InvalidArgument,
+        &activities.source.rule,
+        format!("profile {} knows no kind of activity {kind:?}", profile.name),
+        format!("one of: {}", known.join("; ")),
+    ))
 }
 
 pub(crate) fn open(decision: &mut Decision<'_>, command: &OpenActivity) -> Result<Answer, Stop> {

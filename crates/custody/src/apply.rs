@@ -14,8 +14,8 @@ use crate::{
     case::{self, ArchiveCase, CloseCase, OpenCase, ReopenCase},
     clearance, clock,
     command::{
-        ApproveRequest, RegisterPrincipal, RejectRequest, ReleaseQuarantine, RevokePrincipal, RotatePrincipal,
-        SealOriginal, Under,
+        ApproveProfile, ApproveRequest, ProposeProfile, RegisterPrincipal, RejectRequest, ReleaseQuarantine,
+        RevokePrincipal, RotatePrincipal, SealOriginal, Under, WithdrawProfile,
     },
     correction::{self, ApproveCorrection, WithdrawCorrection},
     device::{
@@ -25,7 +25,7 @@ use crate::{
     disposal::{self, ApproveDisposal, SignDisposal, WithdrawDisposal},
     erasure, exemption, genesis, hold, interruption, item, keeper,
     keeping::{self, ClassifyItem, ExtendItem, RestrictItem, TriggerItem},
-    notice, register, request, session, statement,
+    notice, proposal, register, request, session, statement,
     tables::{CLUSTER, ClusterRow, PrincipalRow},
     upload,
 };
@@ -171,6 +171,9 @@ fn decide(decision: &mut Decision<'_>, command: &Command) -> Result<Answer, Stop
         Command::AttestKeys(word) => erasure::attest(decision, word),
         Command::CloseLost(lost) => erasure::close_lost(decision, lost),
         Command::SweepDisposed(sweep) => erasure::sweep(decision, sweep),
+        Command::ProposeProfile(propose) => proposal::propose(decision, propose),
+        Command::ApproveProfile(approve) => proposal::approve(decision, approve),
+        Command::WithdrawProfile(withdraw) => proposal::withdraw(decision, withdraw),
     }
 }
 
@@ -240,6 +243,9 @@ const fn act_of(command: &Command) -> Act {
         Command::AttestKeys(_) => Act::DisposalAttest,
         Command::CloseLost(_) => Act::DisposalCloseLost,
         Command::SweepDisposed(_) => Act::DisposalSweep,
+        Command::ProposeProfile(_) => Act::ProfilePropose,
+        Command::ApproveProfile(_) => Act::ProfileApprove,
+        Command::WithdrawProfile(_) => Act::ProfileWithdraw,
     }
 }
 
@@ -358,6 +364,15 @@ fn subject_of(command: &Command) -> (Vec<ItemId>, BTreeMap<Fact, Value>) {
         Command::CloseLost(lost) => (Vec::new(), facts(&[(Fact::Finding, lost.keeper.to_string().into())])),
         Command::Tick(_) | Command::ExpireUploads(_) | Command::CreateCluster(_) | Command::SweepDisposed(_) => {
             (Vec::new(), facts(&[]))
+        }
+        // The name stands in the text, which may not read: what was proposed is told by the text itself, cut short.
+        Command::ProposeProfile(ProposeProfile { toml }) => (
+            Vec::new(),
+            facts(&[(Fact::ProfileText, toml.chars().take(limits::NAME_BYTES_MAX).collect::<String>().into())]),
+        ),
+        Command::ApproveProfile(ApproveProfile { profile, .. })
+        | Command::WithdrawProfile(WithdrawProfile { profile, .. }) => {
+            (Vec::new(), facts(&[(Fact::Profile, profile.as_str().into())]))
         }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use minicbor::bytes::ByteVec;
 use strongroom_types::{
-    ChunkIndex, CorrectionId, DeviceId, ItemId, KeyHash, NodeId, PrincipalId, RecordSeq, RequestId, Role, SessionId,
-    UnitId, UnixMillis, UploadEpoch,
+    ChunkIndex, CorrectionId, DeviceId, ItemId, KeyHash, NodeId, PrincipalId, ProfileName, RecordSeq, RequestId, Role,
+    SessionId, UnitId, UnixMillis, UploadEpoch,
 };
 
 use crate::{
@@ -233,6 +233,15 @@ pub enum Command {
     /// Sweeps rows that disposed items left.
     #[n(79)]
     SweepDisposed(#[n(0)] SweepDisposed),
+    /// Proposes a profile or a new version of one.
+    #[n(41)]
+    ProposeProfile(#[n(0)] ProposeProfile),
+    /// Approves a version that was proposed.
+    #[n(42)]
+    ApproveProfile(#[n(0)] ApproveProfile),
+    /// Withdraws a version before it takes effect.
+    #[n(43)]
+    WithdrawProfile(#[n(0)] WithdrawProfile),
 }
 
 /// Creates the cluster's custody state, once.
@@ -487,7 +496,7 @@ pub struct AddUnit {
     pub full_name: String,
     /// Profile that governs it.
     #[n(2)]
-    pub profile: strongroom_types::ProfileName,
+    pub profile: ProfileName,
 }
 
 /// Registers a device.
@@ -564,6 +573,36 @@ pub struct ExpireUploads {
     /// At most this many.
     #[n(0)]
     pub limit: u32,
+}
+
+/// Proposes a profile or a new version of one.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct ProposeProfile {
+    /// The file's text, which names the profile.
+    #[n(0)]
+    pub toml: String,
+}
+
+/// Approves a version that was proposed.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct ApproveProfile {
+    /// The profile.
+    #[n(0)]
+    pub profile: ProfileName,
+    /// Record of the proposal that the approver has read.
+    #[n(1)]
+    pub proposal: RecordSeq,
+}
+
+/// Withdraws a version before it takes effect.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct WithdrawProfile {
+    /// The profile.
+    #[n(0)]
+    pub profile: ProfileName,
+    /// Why.
+    #[n(1)]
+    pub reason: String,
 }
 
 /// What a command is answered.

@@ -5,7 +5,7 @@ use strongroom_types::{RecordSeq, UnixMillis};
 
 use crate::{
     activity::{ActivityRow, DelayReason, Moment, MomentValue},
-    profile::Profile,
+    profile::{self, Profile},
 };
 
 const HOUR_MS: i64 = 3600 * 1000;
@@ -84,8 +84,48 @@ impl IngestDeadlines {
 
 /// The deadlines of a profile.
 #[must_use]
-pub fn of_profile(_: &Profile) -> IngestDeadlines {
-    IngestDeadlines::usual()
+pub fn of_profile(profile: &Profile) -> IngestDeadlines {
+    let usual = IngestDeadlines::usual();
+    let Some(ingest) = &profile.ingest else { return usual };
+    let hours = |hours: &u32| i64::from(*hours);
+    // The texts that make exceptions let all of them run from the same start for the same time.
+    let exception = ingest.exceptions.first().map(|first| DelayException {
+        reasons: DelayReason::ALL.to_vec(),
+        start: moment(first.start),
+        hours: hours(&first.hours),
+    });
+    let labels = profile.labels.as_ref();
+    let required = |labels: &profile::Labels| labels.required.iter().map(|field| field.name.clone()).collect();
+    IngestDeadlines {
+        start: moment(ingest.deadline.start),
+        warn_start: ingest.deadline.warn_start.map(moment),
+        due: due(ingest.deadline.due),
+        exception,
+        label: labels.and_then(|labels| labels.deadline.as_ref()).and_then(|deadline| match deadline.due {
+            profile::Due::Hours(until) => {
+                Some(LabelDue { hours: i64::from(until), warn_hours: deadline.warn_hours.iter().map(hours).collect() })
+            }
+            profile::Due::SameDay => None,
+        }),
+        labels_required: labels.map_or(usual.labels_required, required),
+        rule: ingest.source.rule.clone(),
+    }
+}
+
+const fn moment(start: profile::Start) -> Moment {
+    match start {
+        profile::Start::ActivityEnd => Moment::ActivityEnded,
+        profile::Start::WorkDayEnd => Moment::WorkDayEnded,
+        profile::Start::MatterEnd => Moment::MatterEnded,
+        profile::Start::ReturnedToUnit => Moment::ReturnedToUnit,
+    }
+}
+
+fn due(due: profile::Due) -> Due {
+    match due {
+        profile::Due::SameDay => Due::SameDay,
+        profile::Due::Hours(hours) => Due::Hours(i64::from(hours)),
+    }
 }
 
 /// One deadline with everything that it was ever computed from.

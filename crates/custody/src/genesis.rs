@@ -11,8 +11,8 @@ use crate::{
     clock::ClockRow,
     command::CreateCluster,
     profile::Profile,
-    register,
-    tables::{CLOCK, CLUSTER, PROFILES, ProfileRow},
+    proposal, register,
+    tables::{CLOCK, CLUSTER, PROFILES},
 };
 
 /// Creates the cluster. A second time it is refused: what is there is not to be overwritten.
@@ -55,8 +55,6 @@ fn write_profile(decision: &mut Decision<'_>, toml: &str) -> Result<(), Stop> {
     if PROFILES.read(decision.rows, &key)?.is_some() {
         return Err(Refusal::invalid(format!("profile {} is given twice", profile.name)).into());
     }
-    let facts = BTreeMap::from([(Fact::Profile, format!("{}@1", profile.name).into())]);
-    let seq = decision.record(Act::ProfileActivate, "C1", Vec::new(), facts);
-    PROFILES.write(decision.rows, &key, &ProfileRow { toml: toml.to_owned(), profile, seq });
+    proposal::activate(decision, toml.to_owned(), profile, 1)?;
     Ok(())
 }

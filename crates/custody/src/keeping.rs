@@ -16,10 +16,11 @@ use crate::{
     apply::Decision,
     correction,
     item::sealed,
+    profile::Profile,
     request::field_missing,
     retention,
     tables::{ItemRow, KEEPING, PrincipalRow},
-    upload::{check_label_name, check_text},
+    upload::{check_label_name, check_text, newest_profile},
 };
 
 /// What was said about one item; absent where nothing was.
@@ -284,9 +285,11 @@ pub(crate) fn extend(decision: &mut Decision<'_>, command: &ExtendItem) -> Resul
 
 /// Sets a long-term trigger. It has no end.
 pub(crate) fn trigger(decision: &mut Decision<'_>, command: &TriggerItem) -> Result<Answer, Stop> {
-    let (by, _, mut row) = subject(decision, Act::ItemTrigger, command.item)?;
+    let (by, item, mut row) = subject(decision, Act::ItemTrigger, command.item)?;
     check_label_name(&command.code)?;
     check_given("the basis", &command.basis, "G7")?;
+    let (_, profile) = newest_profile(decision.rows, &item.retention.profile)?;
+    let rule = check_trigger(&profile.profile, &command.code)?;
     if let Some(standing) = row.triggers.iter().find(|set| set.code == command.code && set.corrected.is_none()) {
         return Err(Refusal::new(
             Reason::AlreadyExists,
@@ -308,7 +311,23 @@ pub(crate) fn trigger(decision: &mut Decision<'_>, command: &TriggerItem) -> Res
     KEEPING.write(decision.rows, &command.item, &row);
     let facts =
         BTreeMap::from([(Fact::Trigger, command.code.as_str().into()), (Fact::Basis, command.basis.as_str().into())]);
-    Ok(Answer::Recorded(decision.record(Act::ItemTrigger, "G7", vec![command.item], facts)))
+    Ok(Answer::Recorded(decision.record(Act::ItemTrigger, &rule, vec![command.item], facts)))
+}
+
+/// The rule that a trigger rests on. Where a text names its circumstances, one of them is given; where it names none, a
+/// reason of the office's own keeps longer, and is taken.
+fn check_trigger(profile: &Profile, code: &str) -> Result<String, Refusal> {
+    let Some(long_term) = &profile.long_term else { return Ok("G7".to_owned()) };
+    if let Some(trigger) = long_term.triggers.iter().find(|trigger| trigger.code == code) {
+        return Ok(trigger.source.rule.clone());
+    }
+    let known: Vec<_> = long_term.triggers.iter().map(|known| format!("{} {}", known.code, known.words)).collect();
+    Err(Refusal::new(
+        Reason::InvalidArgument,
+        &long_term.source.rule,
+        format!("profile {} knows no long-term trigger {code:?}", profile.name),
+        format!("one of: {}", known.join("; ")),
+    ))
 }
 
 /// Restricts an item or ends its restriction, at once.

@@ -315,6 +315,18 @@ pub enum Fact {
     /// Replicas that have a part in a disposal.
     #[n(145)]
     ReplicaCount,
+    /// Record of the proposal of a profile's version.
+    #[n(80)]
+    Proposal,
+    /// Text of a profile file.
+    #[n(81)]
+    ProfileText,
+    /// Compliance time at which something takes effect.
+    #[n(82)]
+    EffectiveAt,
+    /// Floor in calendar months.
+    #[n(83)]
+    FloorMonths,
 }
 
 impl Fact {
@@ -414,6 +426,10 @@ impl Fact {
             Self::Dropped => "dropped",
             Self::DiskCount => "disk_count",
             Self::ReplicaCount => "replica_count",
+            Self::Proposal => "proposal",
+            Self::ProfileText => "profile_text",
+            Self::EffectiveAt => "effective_at",
+            Self::FloorMonths => "floor_months",
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     },
     device, keeper,
     keeping::check_given,
+    proposal,
     request::field_missing,
     tables::{DEVICES, DeviceRow, PRINCIPALS, PRINCIPALS_BY_KEY, PrincipalRow, UNITS, UnitRow},
     upload::{check_text, newest_profile},
@@ -175,6 +176,7 @@ pub(crate) fn tick(decision: &mut Decision<'_>, command: &Tick) -> Result<Answer
         let outage = u64::try_from(outage_ms).unwrap_or(0);
         decision.record(Act::ClockOutage, "C2", Vec::new(), BTreeMap::from([(Fact::OutageMs, outage.into())]));
     }
+    proposal::take_effect(decision)?;
     Ok(Answer::Ticked(clock::read(decision.rows)?.t))
 }
 

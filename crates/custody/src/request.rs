@@ -13,12 +13,19 @@ use crate::{
     apply::Decision,
     command::{ApproveRequest, RejectRequest, SubmitRequest},
     item::{refuse_quarantined, sealed, unit_of},
-    profile::{ActRule, Needed, RequestAct},
+    profile::{ActRule, NoRule, RequestAct, Source},
     tables::{COUNTERS, PROFILES, PrincipalRow, REQUESTS, newest_first},
     upload::{check_label_name, check_text, newest_profile},
 };
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
+/// The field of a form that says for which purpose.
+pub const PURPOSE: &str = "purpose";
+/// The field of a form that says what kind of recipient it is for.
+pub const RECIPIENT_KIND: &str = "recipient_kind";
+/// Fields of registers that the record of a session itself fills in: when, and what.
+const STAMPED: [&str; 6] =
+    ["viewed_at", "transferred_at", "provided_at", "content_viewed", "content_copied", "copy_id"];
 
 /// A request.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
@@ -93,12 +100,13 @@ pub(crate) fn submit(decision: &mut Decision<'_>, command: &SubmitRequest) -> Re
     let requester = decision.authorize(Act::RequestSubmit)?;
     check_items(&command.items)?;
     let (profile, version) = one_profile(decision, &requester, &command.items)?;
-    let rule = rule_of(decision.rows, &profile, version, command.act)?;
+    let rule = rule_of(decision.rows, &profile, version, command.act, &command.fields)?;
     if !requester.roles.iter().any(|role| rule.requesters.contains(role)) {
         let what = format!("ask for {} under profile {profile}", command.act.name());
         return Err(role_refused(&requester, &what, &rule.requesters, &rule.source.rule).into());
     }
     check_fields(&command.fields, &rule)?;
+    check_recipient(&command.fields, &rule)?;
     let row = RequestRow {
         id: next_id(decision.rows)?,
         act: command.act,
@@ -126,7 +134,7 @@ pub(crate) fn submit(decision: &mut Decision<'_>, command: &SubmitRequest) -> Re
 pub(crate) fn approve(decision: &mut Decision<'_>, command: &ApproveRequest) -> Result<Answer, Stop> {
     let approver = decision.authorize(Act::RequestApprove)?;
     let mut row = pending(decision, command.request)?;
-    let rule = rule_of(decision.rows, &row.profile, row.version, row.act)?;
+    let rule = rule_of_row(decision.rows, &row)?;
     check_deciding(decision, &approver, &row)?;
     let role = approving_role(&approver, &row, &rule)?;
     let seq = decision.next_seq();
@@ -151,7 +159,7 @@ pub(crate) fn reject(decision: &mut Decision<'_>, command: &RejectRequest) -> Re
         return Err(field_missing("reason", "G9").into());
     }
     let mut row = pending(decision, command.request)?;
-    let rule = rule_of(decision.rows, &row.profile, row.version, row.act)?;
+    let rule = rule_of_row(decision.rows, &row)?;
     check_deciding(decision, &approver, &row)?;
     approving_role(&approver, &row, &rule)?;
     row.state = RequestState::Rejected(approver.id, command.reason.clone());
@@ -174,45 +182,77 @@ pub(crate) fn write(rows: &mut dyn Rows, row: &RequestRow) {
     REQUESTS.write(rows, &newest_first(row.id.0), row);
 }
 
-/// The chain that applies to a request of this act under this profile.
+/// The rule that applies to a request of this act under this profile. Where the text tells purposes apart, the form's
+/// field `purpose` says which.
 ///
 /// # Errors
-/// [`Stop`] with `ACT_UNSPECIFIED` where the profile leaves the act out.
+/// [`Stop`] with `ACT_UNSPECIFIED` where the profile leaves the act out, `FIELD_MISSING` where no purpose is named.
 pub fn rule_of(
     rows: &(impl Rows + ?Sized),
     profile: &ProfileName,
     version: u64,
     act: RequestAct,
+    fields: &BTreeMap<String, String>,
 ) -> Result<ActRule, Stop> {
     let row = PROFILES.read(rows, &(profile.clone(), version))?.ok_or_else(|| RowError::Corrupt {
         table: PROFILES.name,
         detail: format!("there is no {profile}@{version}"),
     })?;
-    row.profile.acts.get(&act).cloned().ok_or_else(|| {
-        Refusal::new(
-            Reason::ActUnspecified,
-            "C1",
-            format!("profile {profile} names no approver for {}", act.name()),
-            "the agency must name one in its profile; ingest, labels and holds go on",
+    match row.profile.rule(act, fields.get(PURPOSE).map(String::as_str)) {
+        Ok(rule) => Ok(rule.clone()),
+        Err(NoRule::Open(source)) => Err(unspecified(profile, act, &source).into()),
+        Err(NoRule::Purpose(purposes)) => Err(Refusal::new(
+            Reason::FieldMissing,
+            "C5",
+            format!(
+                "profile {profile} tells purposes of {} apart, and the field {PURPOSE:?} names none of them",
+                act.name()
+            ),
+            format!("say which: `--field {PURPOSE}=…`, one of {}", purposes.join(", ")),
         )
-        .into()
-    })
+        .into()),
+    }
+}
+
+/// Like [`rule_of`], for a request that was submitted.
+///
+/// # Errors
+/// Those of [`rule_of`].
+pub fn rule_of_row(rows: &(impl Rows + ?Sized), row: &RequestRow) -> Result<ActRule, Stop> {
+    rule_of(rows, &row.profile, row.version, row.act, &row.fields)
+}
+
+/// `ACT_UNSPECIFIED`, with the words that leave it open where the profile quotes them.
+fn unspecified(profile: &ProfileName, act: RequestAct, source: &Source) -> Refusal {
+    let rule = if source.rule.is_empty() { "C1" } else { source.rule.as_str() };
+    let words =
+        if source.article.is_empty() { String::new() } else { format!("; the text says only: {}", source.article) };
+    Refusal::new(
+        Reason::ActUnspecified,
+        rule,
+        format!("profile {profile} names no approver for {}{words}", act.name()),
+        "the agency must name one in its profile; ingest, labels and holds go on",
+    )
 }
 
 /// Approvals that are still missing, in words that name who can give them.
 #[must_use]
 pub fn still_missing(row: &RequestRow, rule: &ActRule) -> Vec<String> {
-    let given = |role: &Role| row.approvals.iter().any(|approval| approval.role == *role);
-    match rule.needed {
-        Needed::All => {
-            rule.approvers.iter().filter(|role| !given(role)).map(|role| format!("approval by {role}")).collect()
-        }
-        Needed::Any if row.approvals.is_empty() => {
-            let names: Vec<_> = rule.approvers.iter().map(|role| role.name()).collect();
-            vec![format!("approval by {}", names.join(" or "))]
-        }
-        Needed::Any => Vec::new(),
-    }
+    rule.approvers.missing(&roles_given(row))
+}
+
+fn roles_given(row: &RequestRow) -> Vec<Role> {
+    row.approvals.iter().map(|approval| approval.role).collect()
+}
+
+/// Fields of the register that must be filled in before the first byte, and are not. What the cluster itself knows it
+/// writes down itself: nobody can date a viewing back.
+#[must_use]
+pub fn unregistered(row: &RequestRow, rule: &ActRule) -> Vec<String> {
+    let empty = |name: &&String| {
+        !STAMPED.contains(&name.as_str()) && row.fields.get(*name).is_none_or(|text| text.trim().is_empty())
+    };
+    rule.registered.iter().filter(empty).cloned().collect()
 }
 
 /// Where a request stands at `now`, as one word.
@@ -281,6 +321,21 @@ fn one_profile(
     Ok((profile, version))
 }
 
+/// Where the text names recipients, the form says which of them it is for.
+fn check_recipient(fields: &BTreeMap<String, String>, rule: &ActRule) -> Result<(), Refusal> {
+    let given = fields.get(RECIPIENT_KIND).map(String::as_str);
+    if rule.recipients.is_empty() || rule.recipients.iter().any(|kind| given == Some(kind.name())) {
+        return Ok(());
+    }
+    let names: Vec<_> = rule.recipients.iter().map(|kind| kind.name()).collect();
+    Err(Refusal::new(
+        Reason::FieldMissing,
+        &rule.source.rule,
+        format!("the field {RECIPIENT_KIND:?} names none of the recipients that the rule is for"),
+        format!("say which: `--field {RECIPIENT_KIND}=…`, one of {}", names.join(", ")),
+    ))
+}
+
 fn check_fields(fields: &BTreeMap<String, String>, rule: &ActRule) -> Result<(), Refusal> {
     if fields.len() > limits::LABELS_MAX {
         return Err(Refusal::invalid(format!("a form takes at most {} fields", limits::LABELS_MAX)));
@@ -310,7 +365,7 @@ fn pending(decision: &mut Decision<'_>, id: RequestId) -> Result<RequestRow, Sto
     if row.state == RequestState::Pending {
         return Ok(row);
     }
-    let rule = rule_of(&*decision.rows, &row.profile, row.version, row.act)?;
+    let rule = rule_of_row(&*decision.rows, &row)?;
     let state = state_name(&row, &rule, decision.wall);
     Err(Refusal::new(Reason::WrongState, "C5", format!("request {id} is {state}"), "only a pending request is decided")
         .into())
@@ -331,18 +386,15 @@ fn check_deciding(decision: &Decision<'_>, approver: &PrincipalRow, row: &Reques
 
 /// The role in which this person can still approve.
 fn approving_role(approver: &PrincipalRow, row: &RequestRow, rule: &ActRule) -> Result<Role, Refusal> {
-    let open = |role: &&Role| match rule.needed {
-        Needed::All => !row.approvals.iter().any(|approval| approval.role == **role),
-        Needed::Any => true,
-    };
-    rule.approvers.iter().filter(open).find(|role| approver.roles.contains(role)).copied().ok_or_else(|| {
+    let open = rule.approvers.open_roles(&roles_given(row));
+    open.into_iter().find(|role| approver.roles.contains(role)).ok_or_else(|| {
         let what = format!(
             "decide request {} ({}): still missing is {}",
             row.id,
             row.act.name(),
             still_missing(row, rule).join(", ")
         );
-        role_refused(approver, &what, &rule.approvers, &rule.source.rule)
+        role_refused(approver, &what, &rule.approvers.roles(), &rule.source.rule)
     })
 }
 

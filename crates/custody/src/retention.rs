@@ -11,7 +11,7 @@ use strongroom_types::{
 use crate::{
     access::Stop,
     case::{self, CaseState},
-    clock, correction,
+    clock, correction, floors,
     hold::{self, HoldRow},
     keeping,
     tables::{ItemRow, PROFILES, ProfileRow, Retention},
@@ -82,7 +82,7 @@ impl<'a, R: Rows + ?Sized> Keepers<'a, R> {
     /// [`RowError`] where a row cannot be read.
     pub fn of(&self, id: ItemId, item: &ItemRow) -> Result<Vec<Kept>, RowError> {
         let (rows, t) = (self.rows, self.t);
-        let mut kept = vec![Kept { by: Keeper::Floor, until: item.retention.floor_until, seq: item.seq }];
+        let mut kept = vec![floor_of(rows, item)?];
         let said = keeping::read(rows, id)?;
         for one in keeping::extensions(rows, &said, t)? {
             let by = Keeper::Extension(one.by.clone(), one.reason.clone());
@@ -132,6 +132,15 @@ pub fn at_seal(profile: &ProfileRow, version: u64, start: UnixMillis) -> Retenti
         version,
         floor_until: profile.profile.floor.as_ref().map(|floor| start.plus_months_rounded_up(floor.months)),
     }
+}
+
+/// The floor of an item: of the version that sealed it, or of a later one that is higher.
+fn floor_of(rows: &(impl Rows + ?Sized), item: &ItemRow) -> Result<Kept, RowError> {
+    let governing = floors::governing(rows, &item.retention)?;
+    // What the sealing version says was recorded with the seal, what a later one says with its activation.
+    let sealing = governing.version.version == item.retention.version;
+    let seq = if sealing { item.seq } else { governing.version.seq };
+    Ok(Kept { by: Keeper::Floor, until: governing.until, seq })
 }
 
 /// Everything that keeps an item.
@@ -260,9 +269,10 @@ fn told(rows: &(impl Rows + ?Sized), item: &ItemRow, one: Kept) -> Result<KeepRe
 
 fn told_floor(rows: &(impl Rows + ?Sized), item: &ItemRow, one: Kept) -> Result<KeepReason, RowError> {
     let retention = &item.retention;
-    let profile = PROFILES.read(rows, &(retention.profile.clone(), retention.version))?;
+    let version = floors::governing(rows, retention)?.version.version;
+    let profile = PROFILES.read(rows, &(retention.profile.clone(), version))?;
     let floor = profile.as_ref().and_then(|row| row.profile.floor.as_ref());
-    let named = format!("{}@{}", retention.profile, retention.version);
+    let named = format!("{}@{version}", retention.profile);
     let (rule, text_zh, text_en) = match (floor, one.until) {
         (Some(floor), Some(_)) => (
             floor.source.rule.clone(),

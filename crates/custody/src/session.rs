@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use strongroom_types::{
-    ItemId, KeyHash, PrincipalId, Reason, RecordSeq, Refusal, RequestId, SessionId, UnixMillis, limits, rows::Rows,
+    ItemId, KeyHash, PrincipalId, Reason, RecordSeq, Refusal, RequestId, SessionId, UnitId, UnixMillis, limits,
+    rows::Rows,
 };
 
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
     erasure,
     item::{refuse_quarantined, sealed},
     keeping,
-    profile::RequestAct,
+    profile::{ActRule, Over, Profile, RequestAct, StandingView},
     request::{self, RequestRow, RequestState},
     tables::{PRINCIPALS, PrincipalRow, SESSIONS},
     upload::newest_profile,
@@ -136,7 +137,7 @@ fn begin_granted(
 ) -> Result<Answer, Stop> {
     let mut row = request::read(decision.rows, request)?;
     row.items.iter().for_each(|item| decision.about(*item));
-    let rule = request::rule_of(decision.rows, &row.profile, row.version, row.act)?;
+    let rule = request::rule_of_row(decision.rows, &row)?;
     check_act(&row, only)?;
     let until = granted_until(&row, &rule, decision.wall)?;
     check_requester(decision.rows, &row)?;
@@ -151,8 +152,12 @@ fn begin_granted(
     for item in &row.items {
         let sealed = sealed(decision.rows, *item)?;
         within_unit(reader, &sealed.description.unit)?;
+        if rule.owning_unit {
+            of_owning_unit(reader, &sealed.description.unit, &rule.source.rule)?;
+        }
         refuse_quarantined(*item, &sealed)?;
     }
+    check_registered(&row, &rule)?;
     let items = match only {
         Some(item) if row.items.contains(&item) => vec![item],
         Some(item) => return Err(outside(item, "the grant").into()),
@@ -182,17 +187,7 @@ fn begin_standing(
     refuse_quarantined(item, &sealed)?;
     keeping::refuse_restricted(decision.rows, item)?;
     let (_, profile) = newest_profile(decision.rows, &sealed.retention.profile)?;
-    let standing =
-        profile.profile.standing_view.filter(|view| reader.roles.iter().any(|role| view.roles.contains(role)));
-    let Some(standing) = standing else {
-        return Err(Refusal::new(
-            Reason::ApprovalMissing,
-            "C5",
-            format!("profile {} gives {} no standing view", sealed.retention.profile, reader.id),
-            "submit a request to view: `strongroom request submit --act view`",
-        )
-        .into());
-    };
+    let standing = standing_view(&profile.profile, reader)?;
     if reason.trim().is_empty() || reason.len() > limits::TEXT_BYTES_MAX {
         return Err(Refusal::new(
             Reason::FieldMissing,
@@ -207,6 +202,53 @@ fn begin_standing(
     let seq =
         write_session(decision, id, reader, None, vec![item], ends_at, Act::ViewBegin, &standing.source.rule, facts);
     Ok(Answer::SessionBegun(id, seq))
+}
+
+/// The standing view that this person has of items of their unit.
+fn standing_view(profile: &Profile, reader: &PrincipalRow) -> Result<StandingView, Refusal> {
+    let of_role = |view: &&StandingView| reader.roles.iter().any(|role| view.roles.contains(role));
+    // Whose activity or case it is, what was drawn and what was handed over is not known here: no such view is given.
+    let reaches = |view: &&StandingView| matches!(view.over, Over::Unit | Over::Agency);
+    if let Some(view) = profile.standing_views.iter().filter(of_role).find(reaches) {
+        return Ok(view.clone());
+    }
+    let narrower = profile.standing_views.iter().find(of_role);
+    let rule = match (narrower, profile.open.get("standing-view")) {
+        (Some(view), _) => view.source.rule.as_str(),
+        (None, Some(source)) if !source.rule.is_empty() => source.rule.as_str(),
+        (None, _) => "C5",
+    };
+    let message = match narrower {
+        Some(view) => format!("{} may view {} only, and nothing says that this item is", reader.id, view.over.name()),
+        None => format!("profile {} gives {} no standing view", profile.name, reader.id),
+    };
+    let remedy = "submit a request to view: `strongroom request submit --act view`";
+    Err(Refusal::new(Reason::ApprovalMissing, rule, message, remedy))
+}
+
+/// Where the text says 由使用部门, nobody carries it out for the whole agency.
+fn of_owning_unit(reader: &PrincipalRow, unit: &UnitId, rule: &str) -> Result<(), Refusal> {
+    if reader.unit.as_ref() == Some(unit) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Reason::OutsideUnit,
+        rule,
+        format!("{} is not of unit {unit}, which owns the footage and hands it out itself", reader.id),
+        format!("somebody of unit {unit} in the executor's role can"),
+    ))
+}
+
+/// The register is filled in before the first byte (后，方可查阅).
+fn check_registered(row: &RequestRow, rule: &ActRule) -> Result<(), Refusal> {
+    let missing = request::unregistered(row, rule);
+    let (Some(first), Some(register)) = (missing.first(), &rule.register) else { return Ok(()) };
+    Err(Refusal::new(
+        Reason::FieldMissing,
+        &rule.source.rule,
+        format!("{register} of request {} is not filled in: {}", row.id, missing.join(", ")),
+        format!("submit a request whose form has it: `--field {first}=…`"),
+    ))
 }
 
 #[expect(clippy::too_many_arguments, reason = "one straight write of a row and its record")]
@@ -246,7 +288,7 @@ fn check_act(row: &RequestRow, only: Option<ItemId>) -> Result<(), Refusal> {
     ))
 }
 
-fn granted_until(row: &RequestRow, rule: &crate::profile::ActRule, now: UnixMillis) -> Result<UnixMillis, Refusal> {
+fn granted_until(row: &RequestRow, rule: &ActRule, now: UnixMillis) -> Result<UnixMillis, Refusal> {
     let refuse =
         |reason, message: String, remedy: String| Err(Refusal::new(reason, &rule.source.rule, message, remedy));
     match &row.state {

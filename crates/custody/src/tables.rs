@@ -19,12 +19,14 @@ use crate::{
     disposal::{BatchItemRow, BatchRow},
     erasure::{EraseOrderRow, Keeper, LostRow, PartRow, Tombstone},
     exemption::ExemptionRow,
+    floors::VersionsRow,
     hold::HoldRow,
     interruption::InterruptionRow,
     keeper::KeepersRow,
     keeping::KeepingRow,
     notice::NoticeRow,
     profile::Profile,
+    proposal::ProposalRow,
     request::RequestRow,
     session::SessionRow,
 };
@@ -128,6 +130,13 @@ pub const DISPOSAL_BY_ITEM: Table<ItemId, BatchId> = Table::new(67, "disposal_by
 pub const LOST: Table<Keeper, LostRow> = Table::new(68, "lost_keepers");
 /// Items and uploads that are gone and whose manifests are not swept yet.
 pub const UNSWEPT: Table<ItemId, ()> = Table::new(69, "unswept");
+
+/// The versions of each profile with their floors.
+pub const PROFILE_VERSIONS: Table<ProfileName, VersionsRow> = Table::new(40, "profile_versions");
+/// The version of each profile that waits.
+pub const PROPOSALS: Table<ProfileName, ProposalRow> = Table::new(41, "proposals");
+/// Approved versions by the compliance time at which they take effect.
+pub const PROPOSALS_DUE: Table<(UnixMillis, ProfileName), ()> = Table::new(42, "proposals_due");
 
 /// A key part that sorts the greatest number first.
 #[must_use]

@@ -24,8 +24,8 @@ use crate::{
     retention,
     tables::{
         COUNTERS, DEVICES, Description, ITEM_KEYS, ITEMS, ITEMS_BY_UNIT, ItemRow, LabelValue, MANIFEST, ManifestRun,
-        ManifestStep, PROFILES, PrincipalRow, ProfileRow, UNITS, UPLOADS, UPLOADS_BY_PROGRESS, UploadEnd, UploadRow,
-        newest_first,
+        ManifestStep, PROFILE_VERSIONS, PROFILES, PrincipalRow, ProfileRow, UNITS, UPLOADS, UPLOADS_BY_PROGRESS,
+        UploadEnd, UploadRow, newest_first,
     },
 };
 
@@ -432,11 +432,12 @@ pub fn newest_profile(
     rows: &(impl Rows + ?Sized),
     name: &strongroom_types::ProfileName,
 ) -> Result<(u64, ProfileRow), Stop> {
-    // Versions are few: they count activations of one regulation.
-    let versions = PROFILES.scan(rows, name, None, limits::PAGE_ROWS_MAX)?;
-    let count = versions.len() as u64;
-    let (_, newest) = versions.into_iter().next_back().ok_or_else(|| Refusal::not_found(format!("profile {name}")))?;
-    Ok((count, newest))
+    let versions = PROFILE_VERSIONS.read(rows, name)?.unwrap_or_default();
+    let version = versions.newest().ok_or_else(|| Refusal::not_found(format!("profile {name}")))?.version;
+    let row = PROFILES
+        .read(rows, &(name.clone(), version))?
+        .ok_or_else(|| RowError::Corrupt { table: PROFILES.name, detail: format!("there is no {name}@{version}") })?;
+    Ok((version, row))
 }
 
 fn first_labels(

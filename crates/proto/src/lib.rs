@@ -71,6 +71,12 @@ pub mod activity {
     tonic::include_proto!("strongroom.activity.v1");
 }
 
+/// The life of a profile.
+#[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
+pub mod profile {
+    tonic::include_proto!("strongroom.profile.v1");
+}
+
 /// The ledger.
 #[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
 pub mod ledger {

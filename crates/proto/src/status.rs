@@ -62,7 +62,8 @@ pub const fn code(reason: Reason) -> Code {
         | Reason::CoolingOff
         | Reason::DisposalIncomplete
         | Reason::PermitInvalid
-        | Reason::InDisposal => Code::FailedPrecondition,
+        | Reason::InDisposal
+        | Reason::PolicyLoosenRefused => Code::FailedPrecondition,
         Reason::OriginalImmutable | Reason::AlreadyExists => Code::AlreadyExists,
         Reason::NoSuchAct => Code::Unimplemented,
         Reason::FieldMissing | Reason::TermMissing | Reason::InvalidArgument | Reason::IdempotencyKeyReused => {

@@ -24,11 +24,13 @@ pub struct Shape {
     pub scheme: &'static str,
     /// A profile file in place of the built-in one.
     pub profile: Option<PathBuf>,
+    /// Profiles of further agencies, which get the units `U2` and on. They need `profile`, which stands before them.
+    pub further_profiles: Vec<PathBuf>,
 }
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { nodes: 6, districts: 3, scheme: "4+2", profile: None }
+        Self { nodes: 6, districts: 3, scheme: "4+2", profile: None, further_profiles: Vec::new() }
     }
 }
 
@@ -91,10 +93,9 @@ impl Cluster {
         let dir = self.dir();
         let mut words = vec!["dev", "up", "--dir", &dir, "--nodes", &nodes, "--districts", &districts];
         words.extend(["--scheme", self.shape.scheme]);
-        let profile = self.shape.profile.as_ref().map(|path| path.display().to_string());
-        if let Some(profile) = &profile {
-            words.extend(["--profile", profile]);
-        }
+        let profiles = self.shape.profile.iter().chain(&self.shape.further_profiles);
+        let profiles: Vec<_> = profiles.map(|path| path.display().to_string()).collect();
+        words.extend(profiles.iter().flat_map(|profile| ["--profile", profile]));
         let places = self.json(&words);
         assert_eq!(places["unit"], "U1");
         let named = places["nodes"].as_array().expect("nodes").len();

@@ -52,6 +52,8 @@ pub const DISPOSAL_COOLING_MS: i64 = 7 * 24 * 3600 * 1000;
 pub const CLOCK_APART_MS_MAX: i64 = 24 * 3600 * 1000;
 /// Most rows of disposed items that one command sweeps.
 pub const SWEEP_ROWS_MAX: usize = 1000;
+/// Most versions of one profile.
+pub const PROFILE_VERSIONS_MAX: usize = 200;
 /// Most rows in one page of a list.
 pub const PAGE_ROWS_MAX: usize = 1000;
 /// Most data shards of a scheme.

@@ -147,6 +147,8 @@ reasons! {
     58 PermitInvalid "PERMIT_INVALID" RefusedByPolicy;
     /// The item is in another batch that is not decided yet.
     59 InDisposal "IN_DISPOSAL" RefusedByPolicy;
+    /// A profile's version would take something from items that are stored.
+    45 PolicyLoosenRefused "POLICY_LOOSEN_REFUSED" RefusedByPolicy;
 }
 
 impl fmt::Display for Reason {

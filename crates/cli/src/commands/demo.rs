@@ -132,7 +132,7 @@ impl<'a> Story<'a> {
 
     async fn begin(globals: &Globals, stage: &'a Stage, output: Output) -> Result<Self, Failure> {
         let scheme = ErasureScheme::new(4, 2).expect("within bounds");
-        let plan = Plan::new(NODES, DISTRICTS, scheme, create::DEFAULT_PROFILE.to_owned())?;
+        let plan = Plan::new(NODES, DISTRICTS, scheme, create::default_profiles())?;
         head(output, 1, "A cluster of six nodes in three districts", "六个节点、三个机房区域的集群")?;
         let cluster = create::create(&stage.cluster(), &plan, &clock::system()?)?;
         dev::bring_up(&cluster, output).await?;

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use strongroom_custody::profile::Profile;
 use strongroom_proto::cluster::ShowStatusResponse;
 use strongroom_types::ErasureScheme;
 
+use super::profile;
 use crate::clock;
 use crate::failure::Failure;
 use crate::local::create::{self, Plan};
@@ -103,9 +105,9 @@ pub(crate) struct Shape {
     /// Data and parity shards of each chunk; narrower ones of the same parity are used when nodes are missing
     #[arg(long, default_value = "4+2", value_name = "K+M")]
     scheme: ErasureScheme,
-    /// Profile of the first unit; a built-in one without
-    #[arg(long, value_name = "FILE")]
-    profile: Option<PathBuf>,
+    /// Profile of the first unit, and with more of them of a second unit and so on; a built-in one without
+    #[arg(long = "profile", value_name = "FILE")]
+    profiles: Vec<PathBuf>,
 }
 
 impl Dev {
@@ -131,15 +133,18 @@ async fn up(dir: &Path, shape: &Shape, output: Output) -> Result<DevFolder, Fail
     let cluster = if DevFolder::exists(dir) {
         DevFolder::open(dir)?
     } else {
-        let profile = match &shape.profile {
-            Some(path) => std::fs::read_to_string(path).map_err(Failure::file("read the profile", path))?,
-            None => create::DEFAULT_PROFILE.to_owned(),
-        };
-        let plan = Plan::new(shape.nodes, shape.districts, shape.scheme, profile)?;
+        let plan = Plan::new(shape.nodes, shape.districts, shape.scheme, profiles(&shape.profiles)?)?;
         create::create(dir, &plan, &clock::system()?)?
     };
     bring_up(&cluster, output).await?;
     Ok(cluster)
+}
+
+fn profiles(files: &[PathBuf]) -> Result<Vec<(Profile, String)>, Failure> {
+    if files.is_empty() {
+        return Ok(create::default_profiles());
+    }
+    files.iter().map(|file| profile::checked(file).map(|(text, profile)| (profile, text))).collect()
 }
 
 /// Starts what does not run and waits until all is in service. What this started and could not bring up, it ends.

@@ -25,8 +25,8 @@ use super::ports;
 use crate::commands::{CERTIFICATE_DAYS, file_stem, write_new};
 use crate::failure::Failure;
 
-/// The profile of a cluster that is given none.
-pub(crate) const DEFAULT_PROFILE: &str = include_str!("../../../../profiles/dev.toml");
+/// The built-in profile.
+const DEFAULT_PROFILE: &str = include_str!("../../../../profiles/dev.toml");
 /// The unit that every local cluster begins with.
 pub(crate) const UNIT: &str = "U1";
 /// Its device.
@@ -42,15 +42,24 @@ pub(crate) struct Plan {
     districts: u64,
     scheme: ErasureScheme,
     promise: Promise,
-    profile: Profile,
-    profile_text: String,
+    profiles: Vec<(Profile, String)>,
 }
 
 impl Plan {
     /// A plan that can keep its promise.
-    pub(crate) fn new(nodes: u64, districts: u64, scheme: ErasureScheme, profile: String) -> Result<Self, Failure> {
-        let parsed = Profile::from_toml(&profile)
-            .map_err(|error| Failure::failed(format!("could not use the profile: {error}")))?;
+    ///
+    /// Each profile gets a unit of its own, `U1` and on; the first is where the device and the station are.
+    pub(crate) fn new(
+        nodes: u64,
+        districts: u64,
+        scheme: ErasureScheme,
+        profiles: Vec<(Profile, String)>,
+    ) -> Result<Self, Failure> {
+        for (position, (profile, _)) in profiles.iter().enumerate() {
+            if profiles[..position].iter().any(|(other, _)| other.name == profile.name) {
+                return Err(Failure::usage(format!("profile {} is given twice", profile.name)));
+            }
+        }
         if nodes == 0 || nodes > 64 || districts == 0 || districts > nodes {
             return Err(Failure::usage(format!(
                 "{nodes} nodes in {districts} districts: there are 1 to 64 nodes, and a node in every district"
@@ -61,7 +70,7 @@ impl Plan {
             Failure::usage(format!("{nodes} nodes cannot survive the loss of one with scheme {scheme}"))
                 .hint(format!("{scheme} takes at least {least} nodes; 1+1 takes two"))
         })?;
-        Ok(Self { nodes, districts, scheme, promise, profile: parsed, profile_text: profile })
+        Ok(Self { nodes, districts, scheme, promise, profiles })
     }
 
     fn district(&self, node: u64) -> String {
@@ -222,12 +231,8 @@ impl<'a> Maker<'a> {
                 class: class.name.to_string(),
                 origin: self.origin.to_string(),
             },
-            profiles: vec![self.plan.profile_text.clone()],
-            units: vec![AddUnit {
-                unit: unit.clone(),
-                full_name: self.plan.profile.agency.clone(),
-                profile: self.plan.profile.name.clone(),
-            }],
+            profiles: self.plan.profiles.iter().map(|(_, text)| text.clone()).collect(),
+            units: (1..).zip(&self.plan.profiles).map(|(number, (profile, _))| first_unit(number, profile)).collect(),
             devices: vec![AddDevice {
                 device: DEVICE.parse().expect("a name"),
                 unit,
@@ -277,6 +282,21 @@ impl<'a> Maker<'a> {
         let text = toml::to_string(&context).expect("names and paths have a TOML form");
         write(&self.root.join("context.toml"), text.as_bytes())
     }
+}
+
+/// The unit that a profile's agency begins with.
+fn first_unit(number: usize, profile: &Profile) -> AddUnit {
+    AddUnit {
+        unit: format!("U{number}").parse().expect("a name"),
+        full_name: profile.agency.clone(),
+        profile: profile.name.clone(),
+    }
+}
+
+/// The profile of a cluster that is given none.
+pub(crate) fn default_profiles() -> Vec<(Profile, String)> {
+    let profile = Profile::from_toml(DEFAULT_PROFILE).expect("the built-in profile is checked by a test");
+    vec![(profile, DEFAULT_PROFILE.to_owned())]
 }
 
 /// Only its owner may look inside: keys of people and nodes are below.
@@ -331,7 +351,7 @@ mod tests {
     #[test]
     fn a_plan_that_makes_no_sense_is_a_usage_error() {
         for (nodes, districts) in [(0, 1), (3, 4), (65, 3), (1, 1)] {
-            let plan = Plan::new(nodes, districts, scheme("4+2"), DEFAULT_PROFILE.to_owned());
+            let plan = Plan::new(nodes, districts, scheme("4+2"), default_profiles());
             assert_eq!(plan.expect_err("no sense").exit_code(), 2);
         }
     }
@@ -340,7 +360,7 @@ mod tests {
     fn a_cluster_is_made_whole_and_reads_back() {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path().join("cluster");
-        let plan = Plan::new(6, 3, scheme("4+2"), DEFAULT_PROFILE.to_owned()).expect("a plan");
+        let plan = Plan::new(6, 3, scheme("4+2"), default_profiles()).expect("a plan");
         let system = crate::clock::system().expect("a system");
         create(&root, &plan, &system).expect("made");
 

@@ -244,7 +244,7 @@ mod tests {
     use strongroom_client::Context;
     use strongroom_node::Config;
 
-    use super::super::create::{self, DEFAULT_PROFILE, Plan};
+    use super::super::create::{self, Plan};
     use super::*;
 
     #[test]
@@ -253,7 +253,7 @@ mod tests {
         let root = folder.path().join("cluster");
         let system = crate::clock::system().expect("a system");
         let scheme = "2+1".parse().expect("a scheme");
-        let plan = Plan::new(3, 3, scheme, DEFAULT_PROFILE.to_owned()).expect("a plan");
+        let plan = Plan::new(3, 3, scheme, create::default_profiles()).expect("a plan");
         let mut cluster = create::create(&root, &plan, &system).expect("made");
 
         assert_eq!(add(&mut cluster, None, &system).expect("added"), "n4");

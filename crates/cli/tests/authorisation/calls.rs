@@ -31,6 +31,9 @@ use strongroom_proto::ingest::{
 use strongroom_proto::ledger::{
     FetchCheckpointRequest, FetchPolicyRequest, ListRecordsRequest, ProveConsistencyRequest, ProveInclusionRequest,
 };
+use strongroom_proto::profile::{
+    ApproveProfileRequest, ListProposalsRequest, PreviewProfileRequest, ProposeProfileRequest, WithdrawProfileRequest,
+};
 use strongroom_proto::request::{
     Act as RequestAct, ApproveRequestRequest, ListRequestsRequest, RejectRequestRequest, ShowRequestRequest,
     SubmitRequestRequest,
@@ -431,6 +434,22 @@ pub(crate) fn table(certificate: Bytes) -> Vec<Call> {
         row("/strongroom.activity.v1.ActivityService/ListNotices", Act::ActivityShow, |_| {
             activity::ListNoticesRequest::default()
         }),
+        row("/strongroom.profile.v1.ProfileService/ProposeProfile", Act::ProfilePropose, |key| ProposeProfileRequest {
+            idempotency_key: key,
+            toml: "no profile".to_owned(),
+        }),
+        row("/strongroom.profile.v1.ProfileService/ApproveProfile", Act::ProfileApprove, |key| ApproveProfileRequest {
+            idempotency_key: key,
+            name: "dev".to_owned(),
+            proposal_record_seq: 0,
+        }),
+        row("/strongroom.profile.v1.ProfileService/WithdrawProfile", Act::ProfileWithdraw, |key| {
+            WithdrawProfileRequest { idempotency_key: key, name: "dev".to_owned(), reason: "none".to_owned() }
+        }),
+        row("/strongroom.profile.v1.ProfileService/PreviewProfile", Act::ProfilePreview, |_| PreviewProfileRequest {
+            toml: "no profile".to_owned(),
+        }),
+        row("/strongroom.profile.v1.ProfileService/ListProposals", Act::ProfileShow, |_| ListProposalsRequest {}),
         row("/strongroom.ledger.v1.LedgerService/FetchCheckpoint", Act::LedgerProve, |_| FetchCheckpointRequest {}),
         row("/strongroom.ledger.v1.LedgerService/ListRecords", Act::LedgerRecords, |_| ListRecordsRequest::default()),
         row("/strongroom.ledger.v1.LedgerService/ProveInclusion", Act::LedgerProve, |_| ProveInclusionRequest {

@@ -108,7 +108,7 @@ pub(crate) async fn a_profile_narrows_and_never_widens(world: &World) {
         ("executors = [\"archivist\"]", "executors = [\"archivist\", \"ops\"]"),
         ("executors = [\"archivist\"]", "executors = [\"station\"]"),
         ("requesters = [\"legal\", \"unit-head\"]", "requesters = [\"legal\", \"auditor\"]"),
-        ("approvers = [\"approver\", \"head\"]", "approvers = [\"approver\", \"security\"]"),
+        ("any = [\"approver\", \"head\"]", "any = [\"approver\", \"security\"]"),
         ("roles = [\"recorder\", \"unit-head\", \"legal\"]", "roles = [\"recorder\", \"ops\"]"),
     ] {
         let widened = PROFILE.replacen(from, to, 1);

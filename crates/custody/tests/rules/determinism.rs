@@ -154,7 +154,7 @@ fn check_invariants(cluster: &Cluster) {
         assert!(row.retention.start >= row.sealed_at);
     }
     for (_, row) in &requests {
-        let rule = request::rule_of(rows, &row.profile, row.version, row.act).expect("a rule");
+        let rule = request::rule_of_row(rows, row).expect("a rule");
         let people: BTreeSet<_> =
             row.approvals.iter().map(|approval| &approval.approver).chain([&row.requester]).collect();
         assert_eq!(people.len(), row.approvals.len() + 1, "somebody took two steps: {row:?}");

@@ -187,8 +187,12 @@ impl Cluster {
     }
 
     pub(crate) fn new() -> Self {
+        Self::from(created())
+    }
+
+    pub(crate) fn from(create: CreateCluster) -> Self {
         let mut cluster = Self::empty();
-        cluster.by_node(Command::CreateCluster(Box::new(created()))).expect("a cluster");
+        cluster.by_node(Command::CreateCluster(Box::new(create))).expect("a cluster");
         cluster.pass(0);
         cluster
     }
@@ -478,6 +482,9 @@ fn act_of(command: &Command) -> Act {
         Command::RecordExemption(_) => Act::ActivityExempt,
         Command::FileStatement(_) => Act::ActivityFile,
         Command::AcknowledgeNotice(_) => Act::NoticeAcknowledge,
+        Command::ProposeProfile(_) => Act::ProfilePropose,
+        Command::ApproveProfile(_) => Act::ProfileApprove,
+        Command::WithdrawProfile(_) => Act::ProfileWithdraw,
     }
 }
 
@@ -556,6 +563,7 @@ fn named_items(command: &Command) -> Vec<ItemId> {
         }
         Command::RecordExemption(exempt) => exempt.work_record.into_iter().collect(),
         Command::FileStatement(file) => vec![file.item],
+        Command::ProposeProfile(_) | Command::ApproveProfile(_) | Command::WithdrawProfile(_) => Vec::new(),
     }
 }
 

@@ -10,9 +10,11 @@ use strongroom_custody::{
     correction::{ApprovedRow, CorrectionRow, Mistake, StepRow},
     disposal::{self, BatchItemRow, BatchRow, BatchState, ExecutionRow, ItemFate},
     erasure::{DisposedItem, EraseOrderRow, LostRow, PartRow, PartState, Tombstone},
+    floors::{VersionRow, VersionsRow},
     hold::{HoldQuery, HoldRow, HoldState},
     keeping::{Class, ClassRow, ExtensionRow, KeepingRow, RestrictionKind, RestrictionRow, TriggerRow},
     profile::{Profile, RequestAct},
+    proposal::{ProposalApproval, ProposalRow},
     request::{ApprovalRow, RequestRow, RequestState},
     session::SessionRow,
     tables::{
@@ -22,7 +24,7 @@ use strongroom_custody::{
 };
 use strongroom_types::{
     BatchId, ChunkIndex, CorrectionId, EraseList, EraseTarget, NodeId, Reason, RecordSeq, Refusal, RequestId, Role,
-    ShardIndex, UploadEpoch, rows::encode,
+    ShardIndex, UnixMillis, UploadEpoch, rows::encode,
 };
 
 use crate::{
@@ -151,6 +153,9 @@ fn rows_are_stored_as_they_always_were() {
         line("disposal_parts keys gone", &part(PartState::KeysGone { seq: RecordSeq(16), purged_to: 300 })),
         line("disposal_parts lost", &part(PartState::Lost { seq: RecordSeq(17) })),
         line("lost_keepers", &LostRow { reason: "burnt".to_owned(), first: step_by("legal"), second: None }),
+        line("profile_versions", &VersionsRow { versions: vec![version(Some(12)), version(None)] }),
+        line("proposals", &proposal(None)),
+        line("proposals approved", &proposal(Some(START.plus_ms(DAY)))),
     ];
     check("rows", lines);
 }
@@ -245,6 +250,29 @@ fn correction(mistake: Mistake) -> CorrectionRow {
         proposed: taken(Role::Legal),
         approved: Some(ApprovedRow { step: taken(Role::Head), in_force: START }),
         withdrawn: None,
+    }
+}
+
+fn version(floor_months: Option<u32>) -> VersionRow {
+    VersionRow { version: 2, since: START, seq: RecordSeq(9), floor_months }
+}
+
+fn proposal(effective_at: Option<UnixMillis>) -> ProposalRow {
+    let approved = |effective_at| ProposalApproval {
+        approver: id("head"),
+        role: Role::Head,
+        at: START,
+        seq: RecordSeq(9),
+        effective_at,
+    };
+    ProposalRow {
+        toml: samples::PROPOSED.to_owned(),
+        profile: Profile::from_toml(samples::PROPOSED).expect("good"),
+        version: 1,
+        proposed_by: id("security"),
+        proposed_at: START,
+        seq: RecordSeq(8),
+        approval: effective_at.map(approved),
     }
 }
 

@@ -6,6 +6,7 @@
 mod fixture;
 
 mod cases;
+mod chains;
 mod corrections;
 mod determinism;
 mod disposals;
@@ -15,6 +16,8 @@ mod items;
 mod keeping;
 mod lives;
 mod model;
+mod profiles;
+mod proposals;
 mod registers;
 mod requests;
 mod roles;

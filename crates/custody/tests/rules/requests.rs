@@ -4,7 +4,7 @@ use strongroom_custody::{
     Act, Answer, Command, Fact,
     command::{ApproveRequest, RejectRequest, SubmitRequest},
     profile::RequestAct,
-    request::{RequestState, rule_of, state_name, still_missing},
+    request::{RequestState, rule_of_row, state_name, still_missing},
 };
 use strongroom_types::{Reason, RequestId, Role, limits};
 
@@ -133,7 +133,7 @@ fn all_approvals_are_needed_where_all_are_in_either_order() {
         let row = cluster.approve(order[0], request);
         assert_eq!(row.state, RequestState::Pending);
         assert_eq!(cluster.last_record().text(Fact::State), Some("pending"));
-        let rule = rule_of(&cluster.rows, &row.profile, row.version, row.act).expect("a rule");
+        let rule = rule_of_row(&cluster.rows, &row).expect("a rule");
         assert_eq!(still_missing(&row, &rule), [format!("approval by {}", order[1])]);
         // Another holder of the same role adds nothing.
         cluster.refused(&format!("{}-2", order[0]), approve(request), Reason::RoleNotAllowed);

@@ -11,9 +11,9 @@ use strongroom_custody::{
     clearance::ClearPerson,
     clock::Reading,
     command::{
-        AddDevice, AddUnit, AdvanceClock, ApproveRequest, BeginSession, EndSession, ExpireUploads, LabelItem,
-        NoteRefusal, RegisterPrincipal, RejectRequest, ReleaseQuarantine, ResumeUpload, RevokePrincipal,
-        RotatePrincipal, Seal, Tick, Under,
+        AddDevice, AddUnit, AdvanceClock, ApproveProfile, ApproveRequest, BeginSession, EndSession, ExpireUploads,
+        LabelItem, NoteRefusal, ProposeProfile, RegisterPrincipal, RejectRequest, ReleaseQuarantine, ResumeUpload,
+        RevokePrincipal, RotatePrincipal, Seal, Tick, Under, WithdrawProfile,
     },
     correction::{ApproveCorrection, Mistake, ProposeCorrection, WithdrawCorrection},
     device::{
@@ -42,6 +42,8 @@ use crate::fixture::{DAY, GATEWAY, HOUR, START, created, end, id, item, key, ope
 
 pub(crate) const NO_REQUEST: RequestId = RequestId(999);
 pub(crate) const NO_BATCH: BatchId = BatchId(999);
+/// The shortest profile.
+pub(crate) const PROPOSED: &str = "name = \"new\"\nagency = \"新局\"\n[floor]\nunspecified = true\n";
 
 /// Commands that people and stations send.
 pub(crate) fn of_clients() -> Vec<Command> {
@@ -280,6 +282,9 @@ fn of_activities() -> Vec<Command> {
             notice: RecordSeq(999),
             opinion: "已阅".to_owned(),
         }),
+        Command::ProposeProfile(ProposeProfile { toml: PROPOSED.to_owned() }),
+        Command::ApproveProfile(ApproveProfile { profile: id("dev"), proposal: RecordSeq(9) }),
+        Command::WithdrawProfile(WithdrawProfile { profile: id("dev"), reason: "not yet".to_owned() }),
     ]
 }
 
@@ -410,6 +415,9 @@ pub(crate) const fn number(command: &Command) -> u8 {
         Command::AttestKeys(_) => 77,
         Command::CloseLost(_) => 78,
         Command::SweepDisposed(_) => 79,
+        Command::ProposeProfile(_) => 41,
+        Command::ApproveProfile(_) => 42,
+        Command::WithdrawProfile(_) => 43,
     }
 }
 
@@ -420,5 +428,5 @@ fn there_is_a_sample_of_every_command() {
     numbers.dedup();
     let gone = 19;
     let kept = (0..=35).filter(|number| *number != gone);
-    assert_eq!(numbers, kept.chain(46..=65).chain(71..=79).chain([86]).collect::<Vec<_>>());
+    assert_eq!(numbers, kept.chain(41..=43).chain(46..=65).chain(71..=79).chain([86]).collect::<Vec<_>>());
 }

@@ -155,7 +155,7 @@ impl Admin {
 }
 
 /// Registers are small: a whole one fits an answer.
-fn all<K: Key, V>(table: &Table<K, V>, rows: &dyn Rows) -> Result<Vec<V>, RowError>
+pub(super) fn all<K: Key, V>(table: &Table<K, V>, rows: &dyn Rows) -> Result<Vec<V>, RowError>
 where
     V: minicbor::Encode<()> + for<'b> minicbor::Decode<'b, ()>,
 {
@@ -194,7 +194,7 @@ fn floor(profile: &Profile) -> String {
 }
 
 /// Versions count activations of one regulation.
-fn small(version: u64) -> u32 {
+pub(super) fn small(version: u64) -> u32 {
     u32::try_from(version).unwrap_or(u32::MAX)
 }
 

@@ -180,11 +180,15 @@ fn is_visible(rows: &dyn Rows, principal: &PrincipalRow, row: &RequestRow) -> Re
 }
 
 fn message(rows: &dyn Rows, row: &RequestRow, wall: UnixMillis) -> Result<WireRequest, Stop> {
-    let rule = request::rule_of(rows, &row.profile, row.version, row.act)?;
+    let rule = request::rule_of_row(rows, row)?;
     let now = clock::read(rows)?.bounded_wall(wall);
+    let register = rule.register.as_deref().unwrap_or_default();
+    let unregistered = request::unregistered(row, &rule).into_iter().map(|field| format!("{field} in {register}"));
     let (missing, valid_until, rejection) = match &row.state {
-        RequestState::Pending => (request::still_missing(row, &rule), None, String::new()),
-        RequestState::Approved(until) => (Vec::new(), Some(until.0), String::new()),
+        RequestState::Pending => {
+            (request::still_missing(row, &rule).into_iter().chain(unregistered).collect(), None, String::new())
+        }
+        RequestState::Approved(until) => (unregistered.collect(), Some(until.0), String::new()),
         RequestState::Rejected(by, why) => (Vec::new(), None, format!("{by}: {why}")),
     };
     let approvals = row.approvals.iter().map(|approval| Approval {
