@@ -2,6 +2,7 @@
 //!
 //! Nothing here writes: what it finds, a person mends.
 
+pub mod requirements;
 pub mod tidy;
 
 mod repository;

@@ -1,5 +1,5 @@
 //! What the compiler does not check: the floors, the module openings, the indexes, the leftovers, the wire style,
-//! and what can delete.
+//! what can delete, and which requirement no test names.
 //!
 //! A *finding* fails the build; a *remark* is a signal for the reviewer. Each check is a pure function from text to
 //! findings, and each has a test in which a bad sample is found.
@@ -17,7 +17,7 @@ use std::fmt;
 
 use anyhow::Result;
 
-use crate::Repository;
+use crate::{Repository, requirements};
 
 /// Something to mend, and where.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,7 +31,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn new(place: &str, line: usize, what: impl Into<String>) -> Self {
+    pub(crate) fn new(place: &str, line: usize, what: impl Into<String>) -> Self {
         Self { place: place.to_owned(), line, what: what.into() }
     }
 }
@@ -67,6 +67,7 @@ pub fn run(repository: &Repository) -> Result<Report> {
     findings.extend(leftovers::check(files));
     findings.extend(proto::check(files));
     findings.extend(dependencies::check(files)?);
+    findings.extend(requirements::check(files));
     findings.sort();
     Ok(Report { findings, remarks: size::remarks(files) })
 }

@@ -21,6 +21,7 @@ fn a_voter_that_ends_at_any_write_or_sync_opens_again_and_nothing_acknowledged_i
     }
 }
 
+/// G10: a receipt stands only for what is durable.
 #[test]
 fn a_station_that_ends_at_any_write_or_sync_makes_one_item_with_a_receipt_that_stays() {
     let slice = Slice { count: 24, ..Slice::default() };

@@ -47,6 +47,7 @@ fn pending(cluster: &Cluster) -> usize {
     shown["parts"].as_array().expect("parts").iter().filter(|part| part["state"] == "pending").count()
 }
 
+/// G2: a period that ended makes an item eligible; people dispose of it.
 #[test]
 fn an_item_is_disposed_of_only_when_it_may_be_and_then_everywhere() {
     let profile = profile();

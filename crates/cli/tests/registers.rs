@@ -11,6 +11,7 @@ const BEGUN: &str = "2026-03-01T09:00:00";
 const FIX: i32 = 2;
 const ENDED: &str = "2026-03-01T10:00:00";
 
+/// R-003-6a: the ledgers of devices and of recordings, as a person keeps and exports them.
 #[test]
 fn a_unit_keeps_its_devices_and_its_activities() {
     let cluster = Cluster::up(env!("CARGO_BIN_EXE_strongroom"), Shape::default());

@@ -18,6 +18,7 @@ mod world;
 
 use world::World;
 
+/// G9: what was attempted is on the ledger, whoever attempted it.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_gets_more_than_the_rules_give_and_every_refusal_is_on_the_ledger() {
     let world = World::up();

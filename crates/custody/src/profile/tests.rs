@@ -142,7 +142,10 @@ fn every_mistake_is_named_with_its_line_and_what_would_be_right() {
         ("[layout]\npath = \"/{year}\"", "layout.path: takes folder names"),
         ("[layout]\npath = \"{decade}\"", "layout.path: {decade} is none of year, month, day, case"),
         ("[evidence]\nterm = \"case-file\"\ninferred = true", "evidence.inferred: what is inferred is interpreted too"),
-        ("[long-term]\nmedia = [\"optical-disc\"]", "long-term.media: takes \"cluster\" at least"),
+        (
+            "[long-term]\nmedia = [\"optical-disc\"]",
+            "takes \"cluster\" at least: a disc is kept besides and never instead (G12)",
+        ),
         ("[long-term]\nmedia = [\"cluster\"]", "long-term: names no trigger"),
         ("[ingest]\nstart = \"activity-end\"", "ingest: takes either hours = N or due"),
         ("[ingest]\nstart = \"some-day\"\nhours = 24", "ingest.start: \"some-day\" is none of activity-end"),

@@ -295,6 +295,7 @@ fn r_000_3_nobody_clears_themselves_or_somebody_of_another_unit() {
     cluster.done("custodian", clear("recorder-u1"));
 }
 
+/// R-004-13: so does Neiqiu.
 #[test]
 fn r_001_16_a_device_goes_to_repair_only_after_its_recordings_were_asked_for() {
     let mut cluster = staffed();
@@ -329,6 +330,7 @@ fn r_001_16_who_reports_a_fault_does_not_confirm_it() {
     cluster.refused("recorder", repair(Some(0), ""), Reason::RoleNotAllowed);
 }
 
+/// R-001-11, R-002-5 and R-004-10 ask for the same comparison.
 #[test]
 fn r_000_7_docking_records_the_clock_and_an_offset_is_a_finding() {
     let mut cluster = staffed();
@@ -550,6 +552,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     /// Whatever is tried: the register has no gap, the device is in one place, and who is tied to it agrees with that.
+    /// R-004-12: whoever wears it answers for it.
     #[test]
     fn r_000_3_custody_has_no_gap_and_no_two_holders(
         life in prop::collection::vec((0..36_u8, 0..12_u8, 0..3_u8), 1..60),

@@ -508,6 +508,7 @@ fn classes_inspection_and_devices_are_those_of_the_texts() {
     assert_eq!(profile("001").devices.expect("R-001-9").custodian_of, CustodianOf::Unit);
 }
 
+/// R-000-30, R-001-19, R-002-22, R-004-24: a day that a text does not give is open, never guessed.
 #[test]
 fn the_texts_hold_from_the_days_that_they_name() {
     for (number, published, effective) in [

@@ -294,6 +294,7 @@ fn footage_of_an_unknown_device_is_kept_in_quarantine() {
     assert_eq!(record.facts.get(&Fact::Quarantined), Some(&true.into()));
 }
 
+/// G4: what a device says of the time moves nothing.
 #[test]
 fn a_recording_from_the_future_is_a_finding_and_changes_no_retention() {
     let mut cluster = Cluster::new();
@@ -314,6 +315,7 @@ fn a_recording_from_the_future_is_a_finding_and_changes_no_retention() {
 /// Where retention starts that T and the wall clocks see begin at [`START`]: no later tick credits time from before.
 const RETAINED_FROM: UnixMillis = START.plus_ms(limits::CLOCK_GAP_MS_MAX);
 
+/// G4: neither the device nor a person sets when retention starts.
 #[test]
 fn retention_starts_at_the_later_of_both_clocks_and_lasts_as_the_profile_says() {
     let mut cluster = Cluster::new();

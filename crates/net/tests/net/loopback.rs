@@ -100,6 +100,7 @@ async fn certificates_that_do_not_fit_the_port_are_refused_and_reported() {
     }
 }
 
+/// R-001-15, R-002-12: only machines that were let in are answered.
 #[tokio::test]
 async fn a_caller_without_a_certificate_or_without_tls_is_refused_and_reported() {
     let pki = Pki::new();
