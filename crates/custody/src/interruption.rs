@@ -14,6 +14,7 @@ use crate::{
     device::{refuse_future, required},
     exemption::ExemptionRow,
     gaps::{GAP_TOLERANCE_MS, Recording},
+    profile::{self, Code, Profile},
     statement::{self, Filed},
     tables::{ACTIVITIES, EXEMPTIONS, INTERRUPTIONS, PRINCIPALS, newest_first},
     upload::check_text,
@@ -44,11 +45,14 @@ pub enum Cause {
     /// 同一执法环节在不同地点或时间: intermittent recording that needs no report (R-000-12).
     #[n(6)]
     SamePhaseElsewhere,
+    /// 技术原因: where the text names no other (R-001-10, R-004-6).
+    #[n(7)]
+    Technical,
 }
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::DeviceFault,
         Self::BadWeather,
         Self::BatteryLow,
@@ -56,6 +60,7 @@ impl Cause {
         Self::PlaceChanged,
         Self::Other,
         Self::SamePhaseElsewhere,
+        Self::Technical,
     ];
 
     /// The name on the wire and on the command line.
@@ -69,6 +74,7 @@ impl Cause {
             Self::PlaceChanged => "place_changed",
             Self::Other => "other",
             Self::SamePhaseElsewhere => "art12_same_phase_different_place_time",
+            Self::Technical => "technical",
         }
     }
 
@@ -83,6 +89,7 @@ impl Cause {
             Self::PlaceChanged => "检查场所变化",
             Self::Other => "其他",
             Self::SamePhaseElsewhere => "同一执法环节在不同地点或时间断续记录",
+            Self::Technical => "技术原因",
         }
     }
 
@@ -91,10 +98,94 @@ impl Cause {
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|cause| cause.name() == name)
     }
+}
 
-    const fn needs_explanation(self) -> bool {
-        !matches!(self, Self::SamePhaseElsewhere)
+/// What a profile asks of an interruption. One that does not speak of them asks what R-000-13 and R-001-10 ask together.
+struct Asked {
+    profile: Profile,
+}
+
+impl Asked {
+    const fn stated(&self) -> Option<&profile::Interruption> {
+        self.profile.interruption.as_ref()
     }
+
+    fn rule(&self) -> &str {
+        self.stated().map_or("R-000-13", |stated| &stated.source.rule)
+    }
+
+    fn keeper_rule(&self) -> &str {
+        self.stated().map_or("R-001-10", |stated| &stated.source.rule)
+    }
+
+    /// The article's words, to be put behind a message.
+    fn article(&self) -> String {
+        let article = self.stated().map_or("", |stated| &stated.source.article);
+        if article.is_empty() { String::new() } else { format!("; the text says: {article}") }
+    }
+
+    fn is_gap(&self, cause: Cause) -> bool {
+        self.stated().map_or(cause == Cause::SamePhaseElsewhere, |stated| names(&stated.gaps, cause))
+    }
+
+    fn voice_note(&self) -> bool {
+        self.stated().is_none_or(|stated| stated.voice_note)
+    }
+
+    fn statement(&self) -> bool {
+        self.stated().is_none_or(|stated| stated.statement)
+    }
+
+    fn report(&self) -> bool {
+        self.stated().is_none_or(|stated| stated.report_to.is_some())
+    }
+
+    fn keeper(&self) -> bool {
+        self.stated().is_none_or(|stated| stated.kept_by.is_some())
+    }
+
+    /// The cause is one that the text names.
+    fn check_cause(&self, cause: Cause) -> Result<(), Refusal> {
+        let Some(stated) = self.stated() else { return Ok(()) };
+        if names(&stated.causes, cause) || names(&stated.gaps, cause) {
+            return Ok(());
+        }
+        let known = stated.causes.iter().chain(&stated.gaps);
+        let known: Vec<_> = known.map(|known| format!("{} {}", known.code, known.words)).collect();
+        Err(Refusal::new(
+            Reason::InvalidArgument,
+            self.rule(),
+            format!(
+                "profile {} knows no cause {} of an interruption{}",
+                self.profile.name,
+                cause.name(),
+                self.article()
+            ),
+            format!("one of: {}", known.join("; ")),
+        ))
+    }
+
+    fn not_explained(&self, rule: &str, what: &str) -> Refusal {
+        let voice = "`--voice-note ITEM@SECONDS` of the resumed recording";
+        let report = if self.report() { " --reported-to WHOM" } else { "" };
+        let written = format!("`--statement ITEM{report}`");
+        let keeper = if self.keeper() { ", and `--kept-by CUSTODIAN` where recording did not resume" } else { "" };
+        let give = match (self.voice_note(), self.statement()) {
+            (true, true) => format!("{voice}, or {written}"),
+            (true, false) => voice.to_owned(),
+            (false, _) => written,
+        };
+        Refusal::new(
+            Reason::StatementMissing,
+            rule,
+            format!("the interruption cannot be closed: {what}{}", self.article()),
+            format!("give {give}{keeper}; until then the gap stays open"),
+        )
+    }
+}
+
+fn names(codes: &[Code], cause: Cause) -> bool {
+    codes.iter().any(|code| code.code == cause.name())
 }
 
 /// Where the officer says why, on the recording that resumed.
@@ -203,8 +294,10 @@ pub(crate) fn record(decision: &mut Decision<'_>, command: &RecordInterruption) 
         return Err(Refusal::invalid("an interruption ends after it begins").into());
     }
     refuse_future(command.to, decision.wall)?;
+    let asked = Asked { profile: activity::profile_of(&*decision.rows, &activity.unit)? };
+    asked.check_cause(command.cause)?;
     if command.cause == Cause::Other {
-        required("the cause in words", &command.text, "R-000-13")?;
+        required("the cause in words", &command.text, asked.rule())?;
     }
     check_text("the text", &command.text)?;
     activity::room_for(&activity.interruptions, limits::ACTIVITY_INTERRUPTIONS_MAX, "interruptions")?;
@@ -212,13 +305,13 @@ pub(crate) fn record(decision: &mut Decision<'_>, command: &RecordInterruption) 
         statement::check(decision, &activity, statement)?;
     }
     if let Some(keeper) = &command.kept_by {
-        check_keeper(decision, keeper)?;
+        check_keeper(decision, &asked, keeper)?;
     }
-    if command.cause.needs_explanation() {
-        check_explanation(decision, &activity, command)?;
+    if !asked.is_gap(command.cause) {
+        check_explanation(decision, &asked, &activity, command)?;
     }
-    let seq =
-        decision.record(Act::ActivityInterruption, "R-000-13", command.items(), interruption_facts(command, &activity));
+    let facts = interruption_facts(command, &activity);
+    let seq = decision.record(Act::ActivityInterruption, asked.rule(), command.items(), facts);
     let row = InterruptionRow {
         activity: command.activity.clone(),
         from: command.from,
@@ -240,48 +333,60 @@ pub(crate) fn record(decision: &mut Decision<'_>, command: &RecordInterruption) 
     Ok(Answer::Recorded(seq))
 }
 
-fn check_keeper(decision: &Decision<'_>, id: &PrincipalId) -> Result<(), Stop> {
+fn check_keeper(decision: &Decision<'_>, asked: &Asked, id: &PrincipalId) -> Result<(), Stop> {
     let row = PRINCIPALS.read(&*decision.rows, id)?;
     if row.is_some_and(|row| row.roles.contains(&Role::Custodian) && row.revoked_at.is_none()) {
         return Ok(());
     }
     Err(Refusal::new(
         Reason::InvalidArgument,
-        "R-001-10",
+        asked.keeper_rule(),
         format!("{id} is no custodian: the report is kept by the unit's custodian"),
         "name a custodian: `--kept-by`",
     )
     .into())
 }
 
-/// A voice note on the recording that resumed; or else a report with its written statement (R-000-13), kept by the
-/// custodian where recording never resumed (R-001-10).
+/// A voice note on the recording that resumed, where the text lets it do; or else a report with its written statement,
+/// kept by the custodian where recording never resumed (R-001-10).
 fn check_explanation(
     decision: &Decision<'_>,
+    asked: &Asked,
     activity: &ActivityRow,
     command: &RecordInterruption,
 ) -> Result<(), Stop> {
     if let Some(note) = command.voice_note {
-        return check_voice_note(decision, activity, command, note);
+        check_voice_note(decision, asked, activity, command, note)?;
+        if asked.voice_note() {
+            return Ok(());
+        }
     }
-    if command.statement.is_none() {
-        return Err(not_explained("R-000-13", "neither a voice note nor a written statement explains it").into());
+    let refuse = |rule, what| Err(asked.not_explained(rule, what).into());
+    match (asked.voice_note(), asked.statement()) {
+        (true, false) => return refuse(asked.rule(), "no voice note explains it"),
+        (true, true) if command.statement.is_none() => {
+            return refuse(asked.rule(), "neither a voice note nor a written statement explains it");
+        }
+        (false, true) if command.statement.is_none() => {
+            return refuse(asked.rule(), "no written statement explains it");
+        }
+        (_, _) => {}
     }
-    if command.reported_to.trim().is_empty() {
-        return Err(not_explained("R-000-13", "it is not said to whom it was reported").into());
+    if asked.report() && command.reported_to.trim().is_empty() {
+        return refuse(asked.rule(), "it is not said to whom it was reported");
     }
-    if command.kept_by.is_none() && !resumed(decision, activity, command.to)? {
-        return Err(not_explained(
-            "R-001-10",
+    if asked.keeper() && command.kept_by.is_none() && !resumed(decision, activity, command.to)? {
+        return refuse(
+            asked.keeper_rule(),
             "recording did not resume, and it is not said which custodian keeps the report",
-        )
-        .into());
+        );
     }
     Ok(())
 }
 
 fn check_voice_note(
     decision: &Decision<'_>,
+    asked: &Asked,
     activity: &ActivityRow,
     command: &RecordInterruption,
     note: VoiceNote,
@@ -289,7 +394,7 @@ fn check_voice_note(
     let recording = activity::recording_of(&*decision.rows, activity, note.item)?.ok_or_else(|| {
         Refusal::new(
             Reason::InvalidArgument,
-            "R-000-13",
+            asked.rule(),
             format!("item {} does not belong to activity {}", note.item, activity.id),
             "attach it: `strongroom activity attach`",
         )
@@ -298,7 +403,7 @@ fn check_voice_note(
     if recording.end <= command.to || note.offset_ms > length_ms {
         return Err(Refusal::new(
             Reason::InvalidArgument,
-            "R-000-13",
+            asked.rule(),
             "a voice note is spoken on the recording that resumed, within its length",
             "give the item that follows the interruption, and how far into it the officer says why",
         )
@@ -312,16 +417,6 @@ fn resumed(decision: &Decision<'_>, activity: &ActivityRow, at: UnixMillis) -> R
     let recordings = activity::recordings(&*decision.rows, activity)?;
     let begins_after = |recording: &Recording| recording.start.plus_ms(GAP_TOLERANCE_MS) >= at;
     Ok(recordings.recordings.iter().any(begins_after))
-}
-
-fn not_explained(rule: &str, what: &str) -> Refusal {
-    Refusal::new(
-        Reason::StatementMissing,
-        rule,
-        format!("the interruption cannot be closed: {what}"),
-        "give `--voice-note ITEM@SECONDS` of the resumed recording, or `--statement ITEM --reported-to WHOM`, and \
-         `--kept-by CUSTODIAN` where recording did not resume; until then the gap stays open",
-    )
 }
 
 fn interruption_facts(command: &RecordInterruption, activity: &ActivityRow) -> BTreeMap<Fact, Value> {

@@ -11,7 +11,7 @@ use strongroom_custody::{
         SealOriginal, SubmitRequest, Tick, Under,
     },
     device::Way,
-    profile::RequestAct,
+    profile::{Profile, RequestAct},
     request::RequestRow,
     retention::{self, Kept},
     tables::{
@@ -195,6 +195,15 @@ impl Cluster {
         cluster.by_node(Command::CreateCluster(Box::new(create))).expect("a cluster");
         cluster.pass(0);
         cluster
+    }
+
+    /// With a unit U5 under one more profile.
+    pub(crate) fn under(toml: &str) -> Self {
+        let mut create = created();
+        let profile = Profile::from_toml(toml).expect("a profile").name;
+        create.profiles.push(toml.to_owned());
+        create.units.push(AddUnit { unit: id("U5"), full_name: "U5 中队".to_owned(), profile });
+        Self::from(create)
     }
 
     /// With sealed items 1 and 2 of U1 (`dev`), 3 and 4 of U2 (`strict`), 5 of U3 (`unset`).

@@ -155,6 +155,76 @@ fn r_000_12_the_same_phase_elsewhere_needs_no_report() {
     cluster.done("recorder", told(RecordInterruption { text: "停电".to_owned(), ..unsaid }));
 }
 
+/// Under a regulation: an activity A-9 of U5 that was recorded from 0 to 20 and from 30 to 60, and a statement as item 9.
+fn interrupted_under(toml: &str, kind: &str) -> Cluster {
+    let mut cluster = Cluster::under(toml);
+    let mut opening = opening("A-9", "U5");
+    opening.kind = kind.to_owned();
+    cluster.done("recorder", Command::OpenActivity(Box::new(opening)));
+    for (number, from, to) in [(1, 0, 20), (2, 30, 60)] {
+        let mut seal = small(number, "U5");
+        seal.open.description.activity = Some(id("A-9"));
+        seal.open.description.recorded_start = BEGUN.plus_ms(from * MINUTE);
+        seal.open.description.recorded_end = BEGUN.plus_ms(to * MINUTE);
+        cluster.done("station", Command::SealOriginal(seal));
+    }
+    statement(&mut cluster, 9, "U5");
+    cluster
+}
+
+#[test]
+fn each_text_names_its_causes_and_what_explains_them() {
+    use Reason::{InvalidArgument, StatementMissing};
+    const QIDONG: &str = include_str!("../../../../profiles/qidong-chengguan.toml");
+    const RENFANG: &str = include_str!("../../../../profiles/renfang.toml");
+    const SHIER: &str = include_str!("../../../../profiles/shier-shi-zhujian.toml");
+    const XIAMEN: &str = include_str!("../../../../profiles/xiamen-chengguan.toml");
+    const NEIQIU: &str = include_str!("../../../../profiles/neiqiu-weijian.toml");
+    let note = |cause| RecordInterruption { voice_note: voice(2, 5), ..interruption(cause, 20, 30) };
+    let written = |cause, to: &str| RecordInterruption {
+        statement: Some(item(9)),
+        reported_to: to.to_owned(),
+        ..interruption(cause, 20, 30)
+    };
+    let bare = |cause| interruption(cause, 20, 30);
+    let elsewhere = Cause::SamePhaseElsewhere;
+    for (toml, kind, row, expected, rule) in [
+        (QIDONG, "site_inspection", note(Cause::BatteryLow), None, "R-000-13"),
+        (QIDONG, "site_inspection", bare(elsewhere), None, "R-000-13"),
+        (QIDONG, "site_inspection", note(Cause::Technical), Some(InvalidArgument), "R-000-13"),
+        (QIDONG, "site_inspection", written(Cause::BatteryLow, ""), Some(StatementMissing), "R-000-13"),
+        (RENFANG, "巡查", note(Cause::Technical), None, "R-001-10"),
+        (RENFANG, "巡查", written(Cause::Technical, ""), None, "R-001-10"),
+        (RENFANG, "巡查", bare(Cause::Technical), Some(StatementMissing), "R-001-10"),
+        (RENFANG, "巡查", note(Cause::BatteryLow), Some(InvalidArgument), "R-001-10"),
+        (SHIER, "service", note(Cause::PlaceChanged), None, "R-002-11"),
+        (SHIER, "service", bare(Cause::PlaceChanged), Some(StatementMissing), "R-002-11"),
+        (SHIER, "service", bare(elsewhere), Some(InvalidArgument), "R-002-11"),
+        (XIAMEN, "service", note(Cause::BadWeather), Some(StatementMissing), "R-003-6b"),
+        (XIAMEN, "service", written(Cause::BadWeather, ""), Some(StatementMissing), "R-003-6b"),
+        (XIAMEN, "service", written(Cause::BadWeather, "上级领导"), None, "R-003-6b"),
+        (XIAMEN, "service", written(Cause::StorageFull, "上级领导"), Some(InvalidArgument), "R-003-6b"),
+        (NEIQIU, "complaint", note(Cause::Technical), Some(StatementMissing), "R-004-6"),
+        (NEIQIU, "complaint", written(Cause::Technical, ""), None, "R-004-6"),
+        (NEIQIU, "complaint", written(Cause::BadWeather, "局长"), Some(InvalidArgument), "R-004-6"),
+    ] {
+        let mut cluster = interrupted_under(toml, kind);
+        let row = RecordInterruption { activity: id("A-9"), ..row };
+        let told_row = format!("{row:?}");
+        match expected {
+            None => {
+                cluster.done("recorder", told(row));
+                assert_eq!(cluster.last_record().rule, rule, "{told_row}");
+            }
+            Some(reason) => {
+                let refusal = cluster.refused("recorder", told(row), reason);
+                assert_eq!(refusal.rule, rule, "{told_row}");
+                assert!(refusal.message.contains("the text says: "), "the article is quoted: {refusal:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn an_interruption_has_a_length_and_lies_in_the_past() {
     let mut cluster = interrupted();

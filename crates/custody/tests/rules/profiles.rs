@@ -134,7 +134,7 @@ fn the_words_of_codes_and_fields_are_those_of_the_text() {
         let kinds = profile.activities.iter().flat_map(|activities| &activities.kinds);
         let causes = profile.interruption.iter().flat_map(|interruption| &interruption.causes);
         // 电量不足 stands in the text as 电量、存储空间不足, and what is called 等 is called other.
-        let whole = |code: &&Code| !matches!(code.code.as_str(), "battery" | "other");
+        let whole = |code: &&Code| !matches!(code.code.as_str(), "battery_low" | "other");
         for code in kinds.chain(causes.filter(whole)) {
             assert!(text.contains(&plain(&code.words)), "{number}: {} is not in the text", code.words);
         }
@@ -303,7 +303,7 @@ fn exemptions_and_interruptions_are_agreed_to_and_reported_as_the_texts_say() {
         let interruption = causes(number);
         assert_eq!(
             codes(&interruption.causes),
-            ["device_fault", "bad_weather", "battery", "storage", "place_changed", "other"]
+            ["device_fault", "bad_weather", "battery_low", "storage_full", "place_changed", "other"]
         );
         assert!(interruption.voice_note && interruption.statement);
         assert_eq!(interruption.report_to.and_then(|who| who.role), Some(Role::UnitHead));
