@@ -208,24 +208,33 @@ pub fn refuse_kept(
             format!("{by} extended its retention {until} ({since})"),
             "a mistaken extension is corrected by legal and head: `strongroom correction propose`".to_owned(),
         ),
-        Keeper::Trigger(code, _) => refuse(
-            RetentionActive,
-            "G7",
-            format!("trigger {code} keeps it {until} ({since})"),
-            "a mistaken trigger is corrected by legal and head: `strongroom correction propose`".to_owned(),
-        ),
-        Keeper::OpenCase(case) => refuse(
-            RetentionActive,
-            "G6",
-            format!("case {case} is not archived, which keeps it {until} ({since})"),
-            "archive the case's file with its term: `strongroom case archive`".to_owned(),
-        ),
-        Keeper::ArchivedCase(case) => refuse(
-            RetentionActive,
-            "G6",
-            format!("the file of case {case} is kept {until} ({since})"),
-            "an item is kept as long as the case file is".to_owned(),
-        ),
+        Keeper::Trigger(code, _) => {
+            let cited = cited(rows, item, &one.by, "G7")?;
+            refuse(
+                RetentionActive,
+                &cited.rule,
+                format!("trigger {code} keeps it {until} ({since}){}", cited.words),
+                "a mistaken trigger is corrected by legal and head: `strongroom correction propose`".to_owned(),
+            )
+        }
+        Keeper::OpenCase(case) => {
+            let cited = cited(rows, item, &one.by, "G6")?;
+            refuse(
+                RetentionActive,
+                &cited.rule,
+                format!("case {case} is not archived, which keeps it {until} ({since}){}", cited.words),
+                "archive the case's file with its term: `strongroom case archive`".to_owned(),
+            )
+        }
+        Keeper::ArchivedCase(case) => {
+            let cited = cited(rows, item, &one.by, "G6")?;
+            refuse(
+                RetentionActive,
+                &cited.rule,
+                format!("the file of case {case} is kept {until} ({since}){}", cited.words),
+                "an item is kept as long as the case file is".to_owned(),
+            )
+        }
     }
 }
 
@@ -237,26 +246,58 @@ pub fn explain(rows: &(impl Rows + ?Sized), item: &ItemRow, kept: Vec<Kept>) -> 
     kept.into_iter().map(|one| told(rows, item, one)).collect()
 }
 
+/// Where the item's profile says so: its rule, and the article's words to be put behind a text.
+struct Cited {
+    rule: String,
+    words: String,
+}
+
+/// What the profile of an item says of what keeps it, as it is now; `or` is the rule where the profile says nothing.
+fn cited(rows: &(impl Rows + ?Sized), item: &ItemRow, by: &Keeper, or: &str) -> Result<Cited, RowError> {
+    let name = &item.retention.profile;
+    let newest = floors::versions(rows, name)?.newest().map(|newest| newest.version);
+    let row = newest.map(|version| PROFILES.read(rows, &(name.clone(), version))).transpose()?.flatten();
+    let source = row.as_ref().and_then(|row| match by {
+        Keeper::Trigger(code, _) => {
+            let mut triggers = row.profile.long_term.iter().flat_map(|long_term| &long_term.triggers);
+            triggers.find(|trigger| trigger.code == *code).map(|trigger| &trigger.source)
+        }
+        Keeper::OpenCase(_) | Keeper::ArchivedCase(_) => row.profile.evidence.as_ref().map(|evidence| &evidence.source),
+        Keeper::Floor | Keeper::Extension(..) | Keeper::Hold(..) => None,
+    });
+    Ok(match source.filter(|source| !source.rule.is_empty()) {
+        Some(source) => Cited { rule: source.rule.clone(), words: words(&source.article) },
+        None => Cited { rule: or.to_owned(), words: String::new() },
+    })
+}
+
+fn words(article: &str) -> String {
+    if article.is_empty() { String::new() } else { format!("; {article}") }
+}
+
 fn told(rows: &(impl Rows + ?Sized), item: &ItemRow, one: Kept) -> Result<KeepReason, RowError> {
+    let or = if matches!(one.by, Keeper::Trigger(..)) { "G7" } else { "G6" };
+    let cited = cited(rows, item, &one.by, or)?;
+    let words = cited.words.as_str();
     let (rule, text_zh, text_en) = match one.by {
         Keeper::Floor => return told_floor(rows, item, one),
         Keeper::Extension(by, why) => {
             ("C1", format!("{by} 延长了保存期限：{why}"), format!("{by} extended its retention: {why}"))
         }
         Keeper::Trigger(code, basis) => (
-            "G7",
-            format!("符合长期留存情形 {code}，长期保存。依据：{basis}"),
-            format!("long-term trigger {code} keeps it without end; basis: {basis}"),
+            cited.rule.as_str(),
+            format!("符合长期留存情形 {code}，长期保存。依据：{basis}{words}"),
+            format!("long-term trigger {code} keeps it without end; basis: {basis}{words}"),
         ),
         Keeper::OpenCase(case) => (
-            "G6",
-            format!("案件 {case} 尚未归档，归档前一律保存"),
-            format!("case {case} is not archived: until it is, its evidence is kept"),
+            cited.rule.as_str(),
+            format!("案件 {case} 尚未归档，归档前一律保存{words}"),
+            format!("case {case} is not archived: until it is, its evidence is kept{words}"),
         ),
         Keeper::ArchivedCase(case) => (
-            "G6",
-            format!("随案件 {case} 的案卷保存期限保存"),
-            format!("it is kept as long as the file of case {case}"),
+            cited.rule.as_str(),
+            format!("随案件 {case} 的案卷保存期限保存{words}"),
+            format!("it is kept as long as the file of case {case}{words}"),
         ),
         Keeper::Hold(hold, authority) => (
             "G3",
@@ -285,11 +326,16 @@ fn told_floor(rows: &(impl Rows + ?Sized), item: &ItemRow, one: Kept) -> Result<
                 floor.months, retention.start, floor.source.article
             ),
         ),
-        (Some(_) | None, _) => (
-            "R-004-RET".to_owned(),
-            format!("管理制度 {named} 未规定保存期限：在规定之前一律保存。"),
-            format!("profile {named} names no floor: everything is kept until one is set"),
-        ),
+        (Some(_) | None, _) => {
+            let open = profile.as_ref().and_then(|row| row.profile.open.get("floor"));
+            let open = open.filter(|source| !source.rule.is_empty());
+            let words = open.map_or_else(String::new, |source| words(&source.article));
+            (
+                open.map_or("R-004-RET", |source| &source.rule).to_owned(),
+                format!("管理制度 {named} 未规定保存期限：在规定之前一律保存{words}"),
+                format!("profile {named} names no floor: everything is kept until one is set{words}"),
+            )
+        }
     };
     Ok(KeepReason { rule, text_zh, text_en, until: one.until, seq: one.seq })
 }

@@ -2,9 +2,10 @@
 
 use strongroom_custody::{
     Command, Fact,
+    case::{BindCase, OpenCase},
     command::{BeginSession, ReleaseQuarantine, Under},
     keeping::{self, Class, ClassifyItem, ExtendItem, RestrictItem, RestrictionKind, TriggerItem},
-    retention::{self, Keeper},
+    retention::{self, KeepReason, Keeper},
     tables::KEEPING,
 };
 use strongroom_types::{Reason, UnixMillis, limits};
@@ -81,6 +82,44 @@ fn g7_a_trigger_keeps_without_end_and_cannot_be_set_twice() {
         reasons.iter().any(|reason| reason.rule == "G7" && reason.text_zh.contains("投诉登记 7 号")),
         "{reasons:?}"
     );
+}
+
+/// R-000-21b, R-004-7 of triggers, R-003-5e and R-000-22 of evidence, R-004-RET of what the text leaves open.
+#[test]
+fn what_keeps_an_item_is_told_by_the_article_of_its_own_text() {
+    const QIDONG: &str = include_str!("../../../../profiles/qidong-chengguan.toml");
+    const XIAMEN: &str = include_str!("../../../../profiles/xiamen-chengguan.toml");
+    const NEIQIU: &str = include_str!("../../../../profiles/neiqiu-weijian.toml");
+    let complaint = || Some(trigger(1, "objection_complaint_petition"));
+    for (toml, said, rule, words) in [
+        (QIDONG, complaint(), "R-000-21b", "异议或者投诉、上访"),
+        (NEIQIU, complaint(), "R-004-7", "异议或者投诉、上访"),
+        (NEIQIU, None, "R-004-RET", "完整留存"),
+        (XIAMEN, None, "R-003-5e", "案卷保存期限相同"),
+        (QIDONG, None, "R-000-22", "刻盘存储后附卷"),
+    ] {
+        let mut cluster = Cluster::under(toml);
+        cluster.done("station", Command::SealOriginal(small(1, "U5")));
+        match said {
+            Some(trigger) => cluster.done("legal", trigger),
+            None => {
+                cluster.done(
+                    "legal",
+                    Command::OpenCase(OpenCase { case: id("C-9"), unit: id("U5"), title: "x".to_owned() }),
+                );
+                cluster.done("legal", Command::BindCase(BindCase { case: id("C-9"), items: vec![item(1)] }))
+            }
+        };
+        let reasons = retention::explain(&cluster.rows, &cluster.item(1), cluster.kept(1)).expect("reads");
+        let tells = |reason: &KeepReason| {
+            reason.rule == rule && reason.text_zh.contains(words) && reason.text_en.contains(words)
+        };
+        assert!(reasons.iter().any(tells), "{reasons:?}");
+        if rule != "R-004-RET" {
+            let refusal = cluster.refusal_to_dispose(1).expect("kept");
+            assert!(refusal.rule == rule && refusal.message.contains(words), "{refusal:?}");
+        }
+    }
 }
 
 #[test]
