@@ -55,7 +55,9 @@ pub struct DelayException {
 /// When labels are due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelDue {
-    /// Hours from the start of ingest.
+    /// What they are counted from.
+    pub start: Moment,
+    /// Hours from there.
     pub hours: i64,
     /// Hours after which a warning is shown.
     pub warn_hours: Vec<i64>,
@@ -75,7 +77,7 @@ impl IngestDeadlines {
                 start: Moment::ReturnedToUnit,
                 hours: 24,
             }),
-            label: Some(LabelDue { hours: 48, warn_hours: vec![36, 44] }),
+            label: Some(LabelDue { start: Moment::ActivityEnded, hours: 48, warn_hours: vec![36, 44] }),
             labels_required: vec!["officer".to_owned(), "content".to_owned()],
             rule: "R-001-14a".to_owned(),
         }
@@ -102,9 +104,11 @@ pub fn of_profile(profile: &Profile) -> IngestDeadlines {
         due: due(ingest.deadline.due),
         exception,
         label: labels.and_then(|labels| labels.deadline.as_ref()).and_then(|deadline| match deadline.due {
-            profile::Due::Hours(until) => {
-                Some(LabelDue { hours: i64::from(until), warn_hours: deadline.warn_hours.iter().map(hours).collect() })
-            }
+            profile::Due::Hours(until) => Some(LabelDue {
+                start: moment(deadline.start),
+                hours: i64::from(until),
+                warn_hours: deadline.warn_hours.iter().map(hours).collect(),
+            }),
             profile::Due::SameDay => None,
         }),
         labels_required: labels.map_or(usual.labels_required, required),
@@ -199,7 +203,7 @@ pub fn ingest(rules: &IngestDeadlines, activity: &ActivityRow) -> Option<Deadlin
 #[must_use]
 pub fn label(rules: &IngestDeadlines, activity: &ActivityRow) -> Option<Deadline> {
     let due = rules.label.as_ref()?;
-    let values = started_from(rules, activity);
+    let values = activity.moments_of(due.start);
     let start = values.last()?.at;
     let warnings: Vec<_> = due.warn_hours.iter().map(|hours| start.plus_ms(hours * HOUR_MS)).collect();
     deadline(values, |value| value.at.plus_ms(due.hours * HOUR_MS), &warnings)

@@ -3,6 +3,7 @@
 use strongroom_custody::{
     activity::{ActivityRow, DelayReason, Moment, MomentValue},
     deadline::{self, DelayException, Due, IngestDeadlines, LabelDue, Standing},
+    profile::Profile,
 };
 use strongroom_types::{RecordSeq, UnixMillis};
 
@@ -43,7 +44,7 @@ fn from_work_day() -> IngestDeadlines {
         start: Moment::WorkDayEnded,
         warn_start: Some(Moment::ActivityEnded),
         exception: None,
-        label: Some(LabelDue { hours: 48, warn_hours: vec![36, 44] }),
+        label: Some(LabelDue { start: Moment::ActivityEnded, hours: 48, warn_hours: vec![36, 44] }),
         ..IngestDeadlines::usual()
     }
 }
@@ -110,8 +111,11 @@ fn ingest_is_due_as_each_text_counts() {
 
 #[test]
 fn r_003_5a_labels_are_due_after_48_hours_with_two_warnings() {
-    let row = with(&[(Moment::ActivityEnded, "2026-03-01T15:00:00", None)]);
-    let due = deadline::label(&from_work_day(), &row).expect("known");
+    let row = with(&[
+        (Moment::ActivityEnded, "2026-03-01T15:00:00", None),
+        (Moment::WorkDayEnded, "2026-03-01T18:00:00", None),
+    ]);
+    let due = deadline::label(&from_work_day(), &row).expect("known, and not from the later start of ingest");
     for (now, expected) in [
         ("2026-03-03T03:00:00", Standing::Due),
         ("2026-03-03T03:00:00.001", Standing::Warned),
@@ -122,6 +126,8 @@ fn r_003_5a_labels_are_due_after_48_hours_with_two_warnings() {
     }
     assert_eq!(due.warnings, [at("2026-03-03T03:00:00"), at("2026-03-03T11:00:00")], "36 and 44 hours");
     assert_eq!(deadline::label(&same_day(), &row), None, "000 names no time");
+    let xiamen = Profile::from_toml(include_str!("../../../../profiles/xiamen-chengguan.toml")).expect("a profile");
+    assert_eq!(deadline::of_profile(&xiamen).label, from_work_day().label);
 }
 
 #[test]
