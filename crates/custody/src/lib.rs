@@ -10,6 +10,7 @@ pub mod apply;
 pub mod case;
 pub mod clock;
 pub mod command;
+mod confidentiality;
 pub mod correction;
 pub mod disposal;
 pub mod erasure;

@@ -12,8 +12,9 @@ use crate::{
     access::{Stop, different_person, role_refused, within_unit},
     apply::Decision,
     command::{ApproveRequest, RejectRequest, SubmitRequest},
+    confidentiality,
     item::{refuse_quarantined, sealed, unit_of},
-    profile::{ActRule, NoRule, RequestAct, Source},
+    profile::{ActRule, NoRule, Profile, RequestAct, Source},
     tables::{COUNTERS, PROFILES, PrincipalRow, REQUESTS, newest_first},
     upload::{check_label_name, check_text, newest_profile},
 };
@@ -24,8 +25,16 @@ pub const PURPOSE: &str = "purpose";
 /// The field of a form that says what kind of recipient it is for.
 pub const RECIPIENT_KIND: &str = "recipient_kind";
 /// Fields of registers that the record of a session itself fills in: when, and what.
-const STAMPED: [&str; 6] =
-    ["viewed_at", "transferred_at", "provided_at", "content_viewed", "content_copied", "copy_id"];
+const STAMPED: [&str; 8] = [
+    "viewed_at",
+    "transferred_at",
+    "provided_at",
+    "produced_at",
+    "extracted_at",
+    "content_viewed",
+    "content_copied",
+    "copy_id",
+];
 
 /// A request.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
@@ -107,6 +116,8 @@ pub(crate) fn submit(decision: &mut Decision<'_>, command: &SubmitRequest) -> Re
     }
     check_fields(&command.fields, &rule)?;
     check_recipient(&command.fields, &rule)?;
+    let stated = profile_at(decision.rows, &profile, version)?;
+    confidentiality::refuse_forbidden(&*decision.rows, &stated, command.act, &command.items)?;
     let row = RequestRow {
         id: next_id(decision.rows)?,
         act: command.act,
@@ -135,6 +146,7 @@ pub(crate) fn approve(decision: &mut Decision<'_>, command: &ApproveRequest) -> 
     let approver = decision.authorize(Act::RequestApprove)?;
     let mut row = pending(decision, command.request)?;
     let rule = rule_of_row(decision.rows, &row)?;
+    refuse_forbidden(&*decision.rows, &row)?;
     check_deciding(decision, &approver, &row)?;
     let role = approving_role(&approver, &row, &rule)?;
     let seq = decision.next_seq();
@@ -194,11 +206,7 @@ pub fn rule_of(
     act: RequestAct,
     fields: &BTreeMap<String, String>,
 ) -> Result<ActRule, Stop> {
-    let row = PROFILES.read(rows, &(profile.clone(), version))?.ok_or_else(|| RowError::Corrupt {
-        table: PROFILES.name,
-        detail: format!("there is no {profile}@{version}"),
-    })?;
-    match row.profile.rule(act, fields.get(PURPOSE).map(String::as_str)) {
+    match profile_at(rows, profile, version)?.rule(act, fields.get(PURPOSE).map(String::as_str)) {
         Ok(rule) => Ok(rule.clone()),
         Err(NoRule::Open(source)) => Err(unspecified(profile, act, &source).into()),
         Err(NoRule::Purpose(purposes)) => Err(Refusal::new(
@@ -214,12 +222,27 @@ pub fn rule_of(
     }
 }
 
-/// Like [`rule_of`], for a request that was submitted.
+/// Like [`rule_of`], for a request that was submitted, with the approvals that the classes of its items add (G11).
 ///
 /// # Errors
 /// Those of [`rule_of`].
 pub fn rule_of_row(rows: &(impl Rows + ?Sized), row: &RequestRow) -> Result<ActRule, Stop> {
-    rule_of(rows, &row.profile, row.version, row.act, &row.fields)
+    let rule = rule_of(rows, &row.profile, row.version, row.act, &row.fields)?;
+    Ok(confidentiality::raised(rows, &profile_at(rows, &row.profile, row.version)?, rule, &row.items)?)
+}
+
+/// Refuses what the class of an item forbids, whenever it was set.
+///
+/// # Errors
+/// [`Stop`] with `RESTRICTED`.
+pub(crate) fn refuse_forbidden(rows: &(impl Rows + ?Sized), row: &RequestRow) -> Result<(), Stop> {
+    confidentiality::refuse_forbidden(rows, &profile_at(rows, &row.profile, row.version)?, row.act, &row.items)
+}
+
+fn profile_at(rows: &(impl Rows + ?Sized), name: &ProfileName, version: u64) -> Result<Profile, RowError> {
+    let row = PROFILES.read(rows, &(name.clone(), version))?;
+    let missing = || RowError::Corrupt { table: PROFILES.name, detail: format!("there is no {name}@{version}") };
+    Ok(row.ok_or_else(missing)?.profile)
 }
 
 /// `ACT_UNSPECIFIED`, with the words that leave it open where the profile quotes them.

@@ -139,6 +139,7 @@ fn begin_granted(
     row.items.iter().for_each(|item| decision.about(*item));
     let rule = request::rule_of_row(decision.rows, &row)?;
     check_act(&row, only)?;
+    request::refuse_forbidden(&*decision.rows, &row)?;
     let until = granted_until(&row, &rule, decision.wall)?;
     check_requester(decision.rows, &row)?;
     if !reader.roles.iter().any(|role| rule.executors.contains(role)) {
@@ -315,7 +316,18 @@ fn granted_until(row: &RequestRow, rule: &ActRule, now: UnixMillis) -> Result<Un
             format!("the grant of request {} is spent: {} of {} uses", row.id, row.uses, rule.uses),
             "submit another".to_owned(),
         ),
-        RequestState::Approved(until) => Ok(*until),
+        RequestState::Approved(until) => {
+            // An item may have been classed since, which asks for more.
+            let missing = request::still_missing(row, rule).join(", ");
+            if missing.is_empty() {
+                return Ok(*until);
+            }
+            refuse(
+                Reason::ApprovalMissing,
+                format!("an item of request {} was classed after its approval, which takes {missing} besides", row.id),
+                "submit another".to_owned(),
+            )
+        }
     }
 }
 

@@ -2,9 +2,10 @@
 
 use strongroom_custody::{
     Command,
-    command::{AddUnit, BeginSession, RegisterPrincipal, Under},
+    command::{AddUnit, ApproveRequest, BeginSession, RegisterPrincipal, Under},
+    keeping::{Class, ClassifyItem},
     profile::RequestAct,
-    request::{rule_of_row, still_missing},
+    request::{RequestRow, rule_of_row, still_missing},
 };
 use strongroom_types::{Reason, RequestId, Role};
 
@@ -217,6 +218,127 @@ fn neiqiu_publishes_by_either_of_two_heads_r_004_17() {
         let row = cluster.approve(who, request);
         let rule = rule_of_row(&cluster.rows, &row).expect("a rule");
         assert!(still_missing(&row, &rule).is_empty(), "{who}");
+    }
+}
+
+fn classify(of: u8, class: Class) -> Command {
+    Command::ClassifyItem(ClassifyItem { item: item(of), class, basis: "定密".to_owned() })
+}
+
+fn approve(request: RequestId) -> Command {
+    Command::ApproveRequest(ApproveRequest { request })
+}
+
+#[test]
+fn r_004_17_what_is_secret_is_published_by_nobody() {
+    let form = [("reason", "宣传"), ("recipient_kind", "society"), ("channel", "网站"), ("clearance", "x")];
+    for (of, class, rule) in [
+        (NEIQIU, Class::StateSecret, "R-004-19"),
+        (NEIQIU, Class::TradeSecret, "R-004-19"),
+        // The text does not speak of it, and it is a class all the same.
+        (NEIQIU, Class::PersonalPrivacy, "G11"),
+        (QIDONG, Class::StateSecret, "R-000-24"),
+    ] {
+        let mut cluster = five();
+        // Classed while the request waits, it is refused at the next step; before that, at once.
+        let request = cluster.request("legal", submit(RequestAct::Publish, &[of], &form));
+        cluster.done("legal-2", classify(of, class));
+        for command in [asked(RequestAct::Publish, of, &form), approve(request)] {
+            let who = if matches!(command, Command::ApproveRequest(_)) { "head" } else { "legal" };
+            let refusal = cluster.refused(who, command, Reason::Restricted);
+            assert!(refusal.rule == rule && refusal.message.contains(class.name()), "{refusal:?}");
+        }
+        cluster.done("legal-2", classify(of, Class::Open));
+        cluster.approve("head", request);
+    }
+}
+
+#[test]
+fn g11_a_class_adds_its_approvals_whenever_it_was_set() {
+    let toml = PROFILES[0].replacen(
+        "[acts.provide]\nrequesters = [\"legal\"]\napprovers = \"head\"",
+        "[acts.provide]\nrequesters = [\"legal\"]\napprovers = \"approver\"",
+        1,
+    );
+    assert_ne!(toml, PROFILES[0]);
+    let form = [("reason", "申请"), ("recipient_kind", "party"), ("agent_id", "1"), ("letter_no", "2")];
+    let missing =
+        |cluster: &Cluster, row: &RequestRow| still_missing(row, &rule_of_row(&cluster.rows, row).expect("a rule"));
+    let copy = |number, request| {
+        Command::BeginSession(BeginSession { session: session(number), under: Under::CopyOut(request) })
+    };
+    for classed_first in [true, false] {
+        let mut cluster = Cluster::under(&toml);
+        cluster.done(
+            "security",
+            Command::RegisterPrincipal(RegisterPrincipal {
+                principal: id("keeper U5"),
+                key: key("keeper U5"),
+                roles: vec![Role::Custodian],
+                unit: Some(id("U5")),
+            }),
+        );
+        cluster.done("station", Command::SealOriginal(small(1, "U5")));
+        if classed_first {
+            cluster.done("legal-2", classify(1, Class::TradeSecret));
+        }
+        let request = cluster.request("legal", submit(RequestAct::Provide, &[1], &form));
+        let row = cluster.approve("approver", request);
+        if classed_first {
+            assert_eq!(missing(&cluster, &row), ["approval by head"]);
+            cluster.refused("keeper U5", copy(1, request), Reason::ApprovalMissing);
+            cluster.approve("head", request);
+            cluster.done("keeper U5", copy(2, request));
+        } else {
+            assert_eq!(missing(&cluster, &row), [""; 0]);
+            cluster.done("legal-2", classify(1, Class::TradeSecret));
+            let refusal = cluster.refused("keeper U5", copy(1, request), Reason::ApprovalMissing);
+            assert!(refusal.message.contains("approval by head"), "{refusal:?}");
+        }
+    }
+}
+
+#[test]
+fn r_000_22_r_002_15_a_production_note_is_complete_before_the_first_byte_and_dated_by_the_cluster() {
+    for (number, act, note) in [
+        (
+            0,
+            "[acts.copy]",
+            vec![
+                ("production_method", "刻录"),
+                ("produced_by", "张三"),
+                ("purpose_of_proof", "x"),
+                ("transcript", "y"),
+            ],
+        ),
+        (
+            2,
+            "[[acts.copy]]\npurpose = { code = \"evidence\", words = \"作为证据使用\" }",
+            vec![("produced_by", "张三"), ("extracted_by", "李四")],
+        ),
+    ] {
+        let rule = "requesters = [\"legal\"]\napprovers = \"head\"\nexecutors = [\"custodian\"]\nregister = \"production_note\"\nvalid-days = 30\nuses = 1";
+        let toml = PROFILES[number].replacen(&format!("{act}\nunspecified = true"), &format!("{act}\n{rule}"), 1);
+        assert_ne!(toml, PROFILES[number]);
+        let mut cluster = Cluster::under(&toml);
+        cluster.done("station", Command::SealOriginal(small(1, "U5")));
+        let purpose = [("reason", "案件"), ("purpose", "evidence")];
+        for (session_number, missing) in (1..).zip(note.iter().map(|(name, _)| Some(*name)).chain([None])) {
+            let pairs = [&purpose[..], &missing.map_or_else(|| note.clone(), |name| without(&note, name))].concat();
+            let request = cluster.request("legal", submit(RequestAct::Copy, &[1], &pairs));
+            cluster.approve("head", request);
+            let under = Under::CopyOut(request);
+            let begin = Command::BeginSession(BeginSession { session: session(session_number), under });
+            match missing {
+                Some(name) => {
+                    let refusal = cluster.refused("custodian", begin, Reason::FieldMissing);
+                    assert!(refusal.message.contains(name), "{refusal:?}");
+                }
+                None => {
+                    cluster.done("custodian", begin);
+                }
+            }
+        }
     }
 }
 
