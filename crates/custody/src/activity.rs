@@ -321,9 +321,15 @@ pub(crate) fn note_label(
 /// Whether an item has every label that it needs (R-000-20). 无特定相对人 and the like are values; blanks are none.
 #[must_use]
 pub fn is_labelled(rules: &IngestDeadlines, item: &ItemRow) -> bool {
-    rules.labels_required.iter().all(|name| {
-        item.labels.get(name).and_then(|values| values.last()).is_some_and(|label| !label.value.trim().is_empty())
-    })
+    labels_missing(rules, item).is_empty()
+}
+
+/// Labels that an item needs and does not have.
+#[must_use]
+pub fn labels_missing(rules: &IngestDeadlines, item: &ItemRow) -> Vec<String> {
+    let newest = |name: &String| item.labels.get(name).and_then(|values| values.last());
+    let missing = |name: &&String| newest(name).is_none_or(|label| label.value.trim().is_empty());
+    rules.labels_required.iter().filter(missing).cloned().collect()
 }
 
 /// What is known of an item's times.

@@ -19,6 +19,7 @@ pub mod genesis;
 pub mod hold;
 pub mod item;
 pub mod keeping;
+pub mod naming;
 pub mod profile;
 pub mod proposal;
 pub mod record;

@@ -1,6 +1,12 @@
 //! Labels: they grow and are never taken back. And why an item is kept.
 
-use strongroom_custody::{Answer, Command, Fact, command::LabelItem, retention};
+use strongroom_custody::{
+    Answer, Command, Fact,
+    case::{BindCase, OpenCase},
+    command::LabelItem,
+    naming::{Named, Names},
+    retention,
+};
 use strongroom_types::{Reason, limits};
 
 use crate::fixture::{Cluster, START, id, item, small};
@@ -66,4 +72,35 @@ fn an_item_says_why_and_until_when_it_is_kept() {
         assert_eq!(told, [(rule, until, row.seq)]);
         assert_eq!(retention::effective_until(&cluster.kept(number)), until);
     }
+}
+
+/// R-003-5b and R-004-14: names and folders are made from fields; what is missing is named and nothing is made up.
+#[test]
+fn an_item_is_called_what_its_labels_say_and_stands_where_its_day_and_case_say() {
+    const XIAMEN: &str = include_str!("../../../../profiles/xiamen-chengguan.toml");
+    const NEIQIU: &str = include_str!("../../../../profiles/neiqiu-weijian.toml");
+    let named = |cluster: &Cluster| Names::default().of(&cluster.rows, item(1), &cluster.item(1)).expect("reads");
+    let mut cluster = Cluster::under(XIAMEN);
+    cluster.done("station", Command::SealOriginal(small(1, "U5")));
+    assert_eq!(named(&cluster).display_name, None);
+    assert_eq!(named(&cluster).labels_missing, ["party", "inspect_date", "inspect_content"]);
+    cluster.done("legal", label(1, "party", "A+B 商行"));
+    cluster.done("legal", label(1, "inspect_date", "2026-02-28"));
+    cluster.done("legal", label(1, "inspect_content", " "));
+    assert_eq!(named(&cluster).display_name, None, "a blank is no value");
+    assert_eq!(named(&cluster).labels_missing, ["inspect_content"]);
+    cluster.done("legal", label(1, "inspect_content", "占道经营"));
+    let name = Some("U5 中队+A%2BB 商行+20260228+占道经营".to_owned());
+    assert_eq!(named(&cluster), Named { display_name: name, ..Named::default() });
+
+    let mut cluster = Cluster::under(NEIQIU);
+    cluster.done("station", Command::SealOriginal(small(1, "U5")));
+    assert_eq!(named(&cluster).folders, ["现场执法记录设备影像资料/2026/03/01/未立案"]);
+    for case in ["C-1", "C-2"] {
+        let title = "x".to_owned();
+        cluster.done("legal", Command::OpenCase(OpenCase { case: id(case), unit: id("U5"), title }));
+        cluster.done("legal", Command::BindCase(BindCase { case: id(case), items: vec![item(1)] }));
+    }
+    let folder = |case| format!("现场执法记录设备影像资料/2026/03/01/{case}");
+    assert_eq!(named(&cluster).folders, [folder("C-1"), folder("C-2")]);
 }

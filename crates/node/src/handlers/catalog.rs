@@ -8,6 +8,7 @@ use strongroom_custody::{
     command::{LabelItem, ReleaseQuarantine},
     item,
     keeping::{self, Class, ClassifyItem, ExtendItem, RestrictItem, RestrictionKind, TriggerItem},
+    naming::Names,
     retention::{self, Keeper, Keepers, Kept},
     tables::{ITEMS, ITEMS_BY_UNIT, ItemRow, RECORDS_BY_ITEM},
 };
@@ -46,7 +47,7 @@ impl CatalogService for Catalogue {
             .0
             .look(&caller, Reading::of_item(Act::ItemShow, id), |look| {
                 let row = own_item(look, id)?;
-                Ok(item_message(look, &Keepers::load(&**look.rows)?, id, &row)?)
+                item_message(look, &Keepers::load(&**look.rows)?, &mut Names::default(), id, &row)
             })
             .await?;
         Ok(Response::new(ShowItemResponse { item: Some(shown) }))
@@ -246,7 +247,7 @@ fn list(look: &Look<'_>, filter: &Filter, asked: &ListItemsRequest) -> Result<Li
     if after.as_ref().is_some_and(|token| !token.starts_with(&prefix)) {
         return Err(Refusal::invalid("page_token: it is of another list").into());
     }
-    let keepers = Keepers::load(rows)?;
+    let (keepers, mut names) = (Keepers::load(rows)?, Names::default());
     let (wanted, mut items, mut bytes, mut looked) = (page_size(asked.page_size), Vec::new(), 0, 0);
     loop {
         let page = match unit {
@@ -261,7 +262,7 @@ fn list(look: &Look<'_>, filter: &Filter, asked: &ListItemsRequest) -> Result<Li
             looked += 1;
             let row = ITEMS.read(rows, &id)?.ok_or_else(|| missing(id))?;
             if filter.fits(id, &row) {
-                let message = item_message(look, &keepers, id, &row)?;
+                let message = item_message(look, &keepers, &mut names, id, &row)?;
                 bytes += message.encoded_len();
                 items.push(message);
             }
@@ -318,13 +319,15 @@ fn seq_of(key: &[u8]) -> Result<RecordSeq, RowError> {
 fn item_message<R: Rows + ?Sized>(
     look: &Look<'_>,
     keepers: &Keepers<'_, R>,
+    names: &mut Names,
     id: ItemId,
     row: &ItemRow,
-) -> Result<Item, RowError> {
+) -> Result<Item, Stop> {
     let about = &row.description;
     let said = keeping::read(&**look.rows, id)?;
     let hides = said.restriction.is_some() && !keeping::sees_restricted(&look.principal);
     let kept = keepers.of(id, row)?;
+    let named = names.of(&**look.rows, id, row)?;
     let current = |(name, values): (&String, &Vec<custody::tables::LabelValue>)| {
         values.last().map(|label| (name.clone(), label.value.clone()))
     };
@@ -351,6 +354,9 @@ fn item_message<R: Rows + ?Sized>(
         hold_ids: kept.iter().filter_map(hold_of).collect(),
         restriction: said.restriction.map_or_else(String::new, |restriction| restriction.kind.name().to_owned()),
         class: said.class.map_or_else(String::new, |set| set.class.name().to_owned()),
+        display_name: named.display_name.filter(|_| !hides).unwrap_or_default(),
+        folders: if hides { Vec::new() } else { named.folders },
+        labels_missing: named.labels_missing,
     })
 }
 
