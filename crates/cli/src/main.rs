@@ -180,6 +180,8 @@ mod tests {
             "strongroom request show REQ-1",
             "strongroom request list --pending",
             "strongroom --as archivist copy-out REQ-1 --to DIR",
+            "strongroom view REQ-1 01010101010101010101010101010101",
+            "strongroom --as legal view 01010101010101010101010101010101 --reason x",
             "strongroom verify a b --policy p",
             "strongroom ledger checkpoint",
             "strongroom ledger records",
@@ -205,6 +207,8 @@ mod tests {
             "strongroom dev up",
             "strongroom cluster status --output xml",
             "strongroom ledger prove -1",
+            "strongroom view 01010101010101010101010101010101",
+            "strongroom view REQ-1 01010101010101010101010101010101 --reason x",
         ] {
             assert_eq!(parse(line).expect_err(line).exit_code(), 2, "{line}");
         }

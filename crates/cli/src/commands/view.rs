@@ -1,4 +1,5 @@
-//! `strongroom view`: one item of an approved request, shown to a player on this machine.
+//! `strongroom view`: one item, shown to a player on this machine: of an approved request, or where the regulation
+//! gives a standing view 常设查阅.
 //!
 //! It serves one address on loopback with a secret in it, range by range as the player asks, for as long as the
 //! command runs. Nothing is saved here, and players are told not to keep anything.
@@ -24,11 +25,15 @@ use crate::signals;
 
 /// What to view.
 #[derive(Debug, Args)]
+#[command(allow_missing_positional = true)]
 pub(crate) struct View {
-    /// Such as REQ-1
-    request: RequestId,
+    /// Such as REQ-1; without it, the view is one that the profile gives without a request
+    request: Option<RequestId>,
     /// The item
     item: ItemId,
+    /// Why, where there is no request
+    #[arg(long, value_name = "TEXT", required_unless_present = "request", conflicts_with = "request")]
+    reason: Option<String>,
 }
 
 /// What the one address shows.
@@ -47,7 +52,8 @@ impl View {
         let client = globals.client(Usual::Archivist)?;
         let system = clock::system()?;
         let key: IdempotencyKey = hex::encode(system.draw::<16>()).parse().expect("hexadecimal digits are a name");
-        let begun = client.begin_view(&key, Some(self.request), self.item, "").await?;
+        let begun =
+            client.begin_view(&key, self.request, self.item, self.reason.as_deref().unwrap_or_default()).await?;
         let session = SessionId::try_from(begun.session_id.as_ref())
             .map_err(|error| Failure::caused_by("could not read the session", &error))?;
         let granted = begun.item.ok_or_else(|| Failure::failed("the node granted no item"))?;
