@@ -566,20 +566,14 @@ impl Metastore {
     /// [`ForgetError`]; it may be asked again.
     pub async fn forget_through(&self, through: u64, within: Duration) -> Result<Forgotten, ForgetError> {
         let deadline = Instant::now() + within;
-        let too_slow = |what| ForgetError::TooSlow { what, through };
-        self.wait_applied(through, within).await.map_err(|_| too_slow("the state"))?;
+        let behind = |_| ForgetError::TooSlow { what: "the state", through };
+        self.wait_applied(through, within).await.map_err(behind)?;
         let compacted = self.view();
         let view = compacted.clone();
         blocking(move || view.live.compact_keys()).await?;
         self.new_snapshot(deadline).await?;
+        self.purge_log(through, deadline).await?;
         let core = self.core();
-        core.raft.trigger().purge_log(through).await.map_err(|fatal| ForgetError::Stopped(fatal.to_string()))?;
-        let mut metrics = core.raft.data_metrics();
-        let purged = metrics.wait_for(|metrics| metrics.purged.is_some_and(|id| id.index >= through));
-        timeout_at(deadline, purged)
-            .await
-            .map_err(|_| too_slow("the purge of the log"))?
-            .map_err(|error| ForgetError::Stopped(error.to_string()))?;
         let shared = Arc::clone(core);
         blocking(move || shared.log.compact()).await?;
         if !Arc::ptr_eq(&compacted.live, &self.view().live) {
@@ -605,6 +599,22 @@ impl Metastore {
             metrics.borrow_and_update();
             let until = deadline.min(Instant::now() + Duration::from_millis(50));
             // Either way it is time to look again.
+            let _ = timeout_at(until, metrics.changed()).await;
+        }
+        Ok(())
+    }
+
+    async fn purge_log(&self, through: u64, deadline: Instant) -> Result<(), ForgetError> {
+        let core = self.core();
+        let mut metrics = core.raft.data_metrics();
+        while metrics.borrow_and_update().purged.is_none_or(|id| id.index < through) {
+            if Instant::now() >= deadline {
+                return Err(ForgetError::TooSlow { what: "the purge of the log", through });
+            }
+            // Raft purges no further than the snapshot that it knows of, and it may learn of the new one only after we
+            // do. What it was asked before that is lost, so it is asked again.
+            core.raft.trigger().purge_log(through).await.map_err(|fatal| ForgetError::Stopped(fatal.to_string()))?;
+            let until = deadline.min(Instant::now() + Duration::from_millis(50));
             let _ = timeout_at(until, metrics.changed()).await;
         }
         Ok(())

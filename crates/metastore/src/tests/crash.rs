@@ -15,6 +15,7 @@ use crate::{ChannelError, CosignError, GuardError, Metastore, MetastoreConfig, O
 
 const N1: NodeId = NodeId(1);
 const N2: NodeId = NodeId(2);
+const N3: NodeId = NodeId(3);
 const CHILD: &str = "STRONGROOM_TEST_KILLED_NODE";
 
 async fn propose_numbered(cluster: &Cluster, range: std::ops::Range<u64>) {
@@ -248,6 +249,21 @@ async fn what_is_forgotten_is_on_no_disk_any_more() {
     assert_eq!(forgotten.through, removed.log_index);
     // RocksDB removes files that are no longer needed in the background.
     eventually("the key is on no disk", || !on_disk(&cluster.folder(N1), secret.as_bytes())).await;
+    cluster.agree().await;
+    cluster.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forgetting_goes_on_however_often_it_is_asked_for() {
+    let cluster = Cluster::of(3, |config| config.log_entries_kept = 0).await;
+    for round in 0..40 {
+        let removed = cluster.store(N1).propose(format!("delkey k{round}")).await.unwrap();
+        for node in [N1, N2, N3] {
+            // Raft may be asked to purge before it knows of the snapshot: that must not make it wait for the next one.
+            let forgotten = cluster.store(node).forget_through(removed.log_index, DEADLINE).await.unwrap();
+            assert_eq!(forgotten.through, removed.log_index, "{node}, round {round}");
+        }
+    }
     cluster.agree().await;
     cluster.end().await;
 }
