@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,86 +10,14 @@ use serde_json::Value;
 use strongroom_testkit::{Cluster, Link, Network, Shape, bytes};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_strongroom");
-/// A new leader is there after this long, or never.
-const ELECTION_PATIENCE: Duration = Duration::from_secs(40);
-const LOOK_PERIOD: Duration = Duration::from_millis(100);
-/// Somebody who has not been answered by a node after this long is not answered by it.
-const PROBE_PATIENCE: Duration = Duration::from_secs(8);
 const MIB: usize = 1 << 20;
 
 fn id(item: &Value) -> &str {
     item["item"].as_str().expect("an item")
 }
 
-/// Nodes of the cluster: the leader, and the others.
-fn leader_and_others(cluster: &Cluster) -> (String, Vec<String>) {
-    let status = cluster.json(&["dev", "status", "--dir", &cluster.dir()]);
-    let leader = status["leader"].as_str().expect("a leader").to_owned();
-    let others = cluster.names().into_iter().filter(|name| *name != leader).collect();
-    (leader, others)
-}
-
 fn texts(names: &[String]) -> Vec<&str> {
     names.iter().map(String::as_str).collect()
-}
-
-/// A context that knows these nodes alone.
-fn context_of(cluster: &Cluster, nodes: &[&str]) -> PathBuf {
-    let status = cluster.json(&["dev", "status", "--dir", &cluster.dir()]);
-    let addresses: Vec<String> = status["nodes"]
-        .as_array()
-        .expect("nodes")
-        .iter()
-        .filter(|node| nodes.contains(&node["name"].as_str().expect("a name")))
-        .map(|node| node["client"].to_string())
-        .collect();
-    let text = fs::read_to_string(cluster.file("context.toml")).expect("reads");
-    let begin = text.find("endpoints = [").expect("endpoints");
-    let end = begin + text[begin..].find(']').expect("their end") + 1;
-    let text = format!("{}endpoints = [{}]{}", &text[..begin], addresses.join(", "), &text[end..]);
-    let path = cluster.file(&format!("context-{}.toml", nodes.join("-")));
-    fs::write(&path, text).expect("writes");
-    path
-}
-
-/// Starts a command against the nodes of a context.
-fn start(cluster: &Cluster, context: &Path, words: &[&str]) -> Child {
-    let mut command = cluster.command(words);
-    command.env("STRONGROOM_CONTEXT", context).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().expect("the binary runs")
-}
-
-/// Whether these commands succeed within a while; none of them waits for another.
-fn succeed(mut probes: Vec<Child>) -> Vec<bool> {
-    let start = Instant::now();
-    while start.elapsed() < PROBE_PATIENCE && probes.iter_mut().any(|probe| probe.try_wait().expect("asks").is_none()) {
-        thread::sleep(LOOK_PERIOD);
-    }
-    let end = |mut probe: Child| {
-        let _ = probe.kill();
-        probe.wait().expect("its end").success()
-    };
-    probes.into_iter().map(end).collect()
-}
-
-/// Waits until these nodes agree on a leader among them.
-fn wait_for_leader(cluster: &Cluster, context: &Path, among: &[String]) -> String {
-    let start = Instant::now();
-    loop {
-        let output = cluster
-            .command(&["cluster", "status", "--output", "json"])
-            .env("STRONGROOM_CONTEXT", context)
-            .output()
-            .expect("the binary runs");
-        if let Ok(status) = serde_json::from_slice::<Value>(&output.stdout) {
-            let leader = status["leader"].as_str().unwrap_or_default();
-            if among.iter().any(|name| name == leader) {
-                return leader.to_owned();
-            }
-        }
-        assert!(start.elapsed() < ELECTION_PATIENCE, "no leader: {output:?}");
-        thread::sleep(LOOK_PERIOD);
-    }
 }
 
 /// Writes an original and ingests it through the nodes of a context; answers the file and the item.
@@ -145,8 +72,8 @@ fn a_leader_that_is_cut_off_promises_nothing_and_shows_nothing_old() {
     let granted = cluster.submit(id(&item));
     cluster.done(&["--as", "approver", "request", "approve", &granted]);
     let pending = cluster.submit(id(&item));
-    let (leader, others) = leader_and_others(&cluster);
-    let (alone, rest) = (context_of(&cluster, &[&leader]), context_of(&cluster, &texts(&others)));
+    let (leader, others) = cluster.leader_and_others();
+    let (alone, rest) = (cluster.context_of(&[&leader]), cluster.context_of(&texts(&others)));
     let (everybody, file) = (cluster.file("context.toml"), cluster.path("to-the-old-leader"));
 
     let mut kept = vec![];
@@ -159,7 +86,7 @@ fn a_leader_that_is_cut_off_promises_nothing_and_shows_nothing_old() {
         ];
         thread::sleep(Duration::from_millis(400));
         network.between_all(&[&leader], &texts(&others), Link::Silent);
-        let new_leader = wait_for_leader(cluster, rest, &others);
+        let new_leader = cluster.wait_for_leader(rest, &others);
         assert_ne!(new_leader, leader);
 
         // What the others do now, the old leader cannot know.
@@ -179,7 +106,7 @@ fn a_leader_that_is_cut_off_promises_nothing_and_shows_nothing_old() {
             &["--as", "approver", "request", "approve", &pending],
             &["--as", "archivist", "copy-out", &granted, "--to", to.to_str().expect("UTF-8")],
         ];
-        let answered = succeed(probes.iter().map(|words| start(cluster, alone, words)).collect());
+        let answered = cluster.succeed(alone, &probes);
         assert_eq!(answered, [false; 5], "what the old leader answered, of {probes:?}");
         assert!(!cluster.path("to-the-old-leader.receipt").exists(), "a receipt from a leader that leads nobody");
 
@@ -201,10 +128,10 @@ fn a_leader_that_is_cut_off_promises_nothing_and_shows_nothing_old() {
 fn a_leader_that_is_heard_and_hears_nobody_does_not_hold_the_cluster() {
     let cluster = Cluster::up(BINARY, Shape::default());
     let network = Network::between(&cluster);
-    let (leader, others) = leader_and_others(&cluster);
+    let (leader, others) = cluster.leader_and_others();
     network.set(&texts(&others), &[&leader], Link::Silent);
-    let rest = context_of(&cluster, &texts(&others));
-    wait_for_leader(&cluster, &rest, &others);
+    let rest = cluster.context_of(&texts(&others));
+    cluster.wait_for_leader(&rest, &others);
     let kept = ingest_all(&cluster, &rest, 1, 4);
     network.heal();
     cluster.bring_up();
@@ -215,9 +142,9 @@ fn a_leader_that_is_heard_and_hears_nobody_does_not_hold_the_cluster() {
 fn a_node_that_is_slow_or_silent_stalls_no_upload() {
     let cluster = Cluster::up(BINARY, Shape::default());
     let network = Network::between(&cluster);
-    let (_, others) = leader_and_others(&cluster);
+    let (_, others) = cluster.leader_and_others();
     let (slow, fast) = others.split_last().expect("several");
-    let context = context_of(&cluster, &texts(fast));
+    let context = cluster.context_of(&texts(fast));
     let everybody: Vec<_> = cluster.names().into_iter().filter(|name| name != slow).collect();
     let ingest = |name: &str, seed: u64| {
         let start = Instant::now();

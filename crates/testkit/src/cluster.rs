@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,10 @@ use serde_json::Value;
 /// A cluster that is in service looks so from every node after this long.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(15);
 const LOOK_PERIOD: Duration = Duration::from_millis(100);
+/// A new leader is there after this long, or never.
+const ELECTION_PATIENCE: Duration = Duration::from_secs(40);
+/// Somebody who has not been answered by a node after this long is not answered by it.
+const PROBE_PATIENCE: Duration = Duration::from_secs(8);
 
 /// What `dev up` is asked for.
 #[derive(Clone, Debug)]
@@ -177,6 +181,79 @@ impl Cluster {
     #[must_use]
     pub fn status(&self) -> Value {
         self.json(&["cluster", "status"])
+    }
+
+    /// Nodes of the cluster: the leader, and the others.
+    #[must_use]
+    pub fn leader_and_others(&self) -> (String, Vec<String>) {
+        let status = self.json(&["dev", "status", "--dir", &self.dir()]);
+        let leader = status["leader"].as_str().expect("a leader").to_owned();
+        let others = self.names().into_iter().filter(|name| *name != leader).collect();
+        (leader, others)
+    }
+
+    /// A context that knows these nodes alone.
+    #[must_use]
+    pub fn context_of(&self, nodes: &[&str]) -> PathBuf {
+        let status = self.json(&["dev", "status", "--dir", &self.dir()]);
+        let addresses: Vec<String> = status["nodes"]
+            .as_array()
+            .expect("nodes")
+            .iter()
+            .filter(|node| nodes.contains(&node["name"].as_str().expect("a name")))
+            .map(|node| node["client"].to_string())
+            .collect();
+        let text = std::fs::read_to_string(self.file("context.toml")).expect("reads");
+        let begin = text.find("endpoints = [").expect("endpoints");
+        let end = begin + text[begin..].find(']').expect("their end") + 1;
+        let text = format!("{}endpoints = [{}]{}", &text[..begin], addresses.join(", "), &text[end..]);
+        let path = self.file(&format!("context-{}.toml", nodes.join("-")));
+        std::fs::write(&path, text).expect("writes");
+        path
+    }
+
+    /// Runs the binary with another context.
+    #[must_use]
+    pub fn run_in(&self, context: &Path, words: &[&str]) -> Output {
+        self.command(words).env("STRONGROOM_CONTEXT", context).output().expect("the binary runs")
+    }
+
+    /// Waits until nodes agree on a leader among these, as whoever has this context sees it.
+    pub fn wait_for_leader(&self, context: &Path, among: &[String]) -> String {
+        let start = Instant::now();
+        loop {
+            let output = self.run_in(context, &["cluster", "status", "--output", "json"]);
+            if let Ok(status) = serde_json::from_slice::<Value>(&output.stdout) {
+                let leader = status["leader"].as_str().unwrap_or_default();
+                if among.iter().any(|name| name == leader) {
+                    return leader.to_owned();
+                }
+            }
+            assert!(start.elapsed() < ELECTION_PATIENCE, "no leader: {output:?}");
+            thread::sleep(LOOK_PERIOD);
+        }
+    }
+
+    /// Which of these commands succeed within a while with another context; none of them waits for another.
+    #[must_use]
+    pub fn succeed(&self, context: &Path, commands: &[&[&str]]) -> Vec<bool> {
+        let start = Instant::now();
+        let begin = |words: &&[&str]| {
+            let mut command = self.command(words);
+            command.env("STRONGROOM_CONTEXT", context).stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.spawn().expect("the binary runs")
+        };
+        let mut probes: Vec<_> = commands.iter().map(begin).collect();
+        while start.elapsed() < PROBE_PATIENCE
+            && probes.iter_mut().any(|probe| probe.try_wait().expect("asks").is_none())
+        {
+            thread::sleep(LOOK_PERIOD);
+        }
+        let end = |mut probe: std::process::Child| {
+            let _ = probe.kill();
+            probe.wait().expect("its end").success()
+        };
+        probes.into_iter().map(end).collect()
     }
 
     /// `dev stop`, `dev start` or `dev kill` of nodes.

@@ -65,6 +65,12 @@ fn in_segment(node: &str, path: &PathBuf, item: &str) -> Vec<StoredShard> {
 }
 
 impl StoredShard {
+    /// The header of its record, as `docs/formats/shardstore.md` lays it out.
+    #[must_use]
+    pub fn header(&self) -> Vec<u8> {
+        read(&self.path, self.at, HEADER_BYTES)
+    }
+
     /// Flips one bit of the payload.
     pub fn flip(&self) {
         let mut payload = self.payload();
@@ -93,7 +99,7 @@ impl StoredShard {
     pub fn forge(&self) {
         let mut payload = self.payload();
         payload.iter_mut().step_by(997).for_each(|byte| *byte ^= 0x5a);
-        let mut header = read(&self.path, self.at, HEADER_BYTES);
+        let mut header = self.header();
         header[PAYLOAD_CRC_AT..PAYLOAD_CRC_AT + 4].copy_from_slice(&crc32c(&payload).to_be_bytes());
         let checksum = crc32c(&header[..HEADER_CRC_AT]);
         header[HEADER_CRC_AT..].copy_from_slice(&checksum.to_be_bytes());
@@ -105,7 +111,9 @@ impl StoredShard {
         self.at + (self.record_bytes - self.payload_bytes) as u64
     }
 
-    fn payload(&self) -> Vec<u8> {
+    /// What it stores.
+    #[must_use]
+    pub fn payload(&self) -> Vec<u8> {
         read(&self.path, self.payload_at(), self.payload_bytes)
     }
 

@@ -1,6 +1,7 @@
 //! What tests of whole clusters share. It knows the product by its binary alone: a test names the binary, and everything
 //! goes through its command line, real processes, TLS and disks.
 
+pub mod boots;
 pub mod cluster;
 pub mod crashes;
 pub mod damage;

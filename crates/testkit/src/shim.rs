@@ -29,15 +29,8 @@ impl Shim {
     #[must_use]
     pub fn new(own: &Path, nodes: &Path) -> Self {
         fs::create_dir_all(own.join("journal")).expect("a folder for the journals");
-        let source = own.join("shim.c");
-        fs::write(&source, SOURCE).expect("writes the shim's source");
         let shim = Self { own: own.to_owned(), nodes: nodes.to_owned() };
-        let output = Command::new("cc")
-            .args(["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-pthread", "-o"])
-            .args([shim.library(), source])
-            .output()
-            .expect("a C compiler runs");
-        assert!(output.status.success(), "the shim does not compile: {}", String::from_utf8_lossy(&output.stderr));
+        compile(&own.join("shim.c"), SOURCE, &shim.library(), &["-pthread"]);
         shim
     }
 
@@ -86,6 +79,18 @@ impl Shim {
     fn journals(&self) -> PathBuf {
         self.own.join("journal")
     }
+}
+
+/// Writes the source of a library that is preloaded, and compiles it.
+pub(crate) fn compile(source: &Path, text: &str, library: &Path, more: &[&str]) {
+    fs::write(source, text).expect("writes the shim's source");
+    let output = Command::new("cc")
+        .args(["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-o"])
+        .args([library, source])
+        .args(more)
+        .output()
+        .expect("a C compiler runs");
+    assert!(output.status.success(), "the shim does not compile: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// What goes wrong on demand.
