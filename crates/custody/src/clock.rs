@@ -16,7 +16,7 @@ pub struct ClockRow {
     /// T.
     #[n(0)]
     pub t: UnixMillis,
-    /// Lower median of the voters' wall clocks at the newest tick; never moves back.
+    /// Lower median of the voters' wall clocks at the newest tick, as it was: it moves back where they are set back.
     #[n(1)]
     pub wall: UnixMillis,
     /// Newest reading of each voter.
@@ -83,16 +83,22 @@ impl ClockRow {
         self.t.plus_ms(limits::CLOCK_GAP_MS_MAX).max(wall)
     }
 
+    /// The wall time at the newest tick, as records and terms take it: what the voters' clocks say, and never before T.
+    #[must_use]
+    pub fn now(&self) -> UnixMillis {
+        self.wall.max(self.t)
+    }
+
     /// The wall time that a command is recorded at: the proposer's, held between the newest tick and a little
     /// after it, so that one bad clock moves nothing.
     #[must_use]
     pub fn bounded_wall(&self, proposed: UnixMillis) -> UnixMillis {
-        let proposed = proposed.plus_ms(self.trial_ms);
+        let (proposed, now) = (proposed.plus_ms(self.trial_ms), self.now());
         // Before the first command there is nothing to hold it to.
-        if self.wall == UnixMillis(0) {
+        if now == UnixMillis(0) {
             return proposed;
         }
-        proposed.clamp(self.wall, self.wall.plus_ms(WALL_AHEAD_MS_MAX))
+        proposed.clamp(now, now.plus_ms(WALL_AHEAD_MS_MAX))
     }
 }
 
@@ -118,13 +124,21 @@ pub fn trusted(clock: &ClockRow) -> Result<(), Refusal> {
         Reason::ClockUntrusted,
         "C2",
         format!(
-            "compliance time is {}, the voters' wall clocks say {}, and {} minutes of outage do not explain it",
+            "compliance time is {}, the voters' wall clocks say {}, and {} minutes of outage leave {} minutes unexplained",
             clock.t,
             clock.wall,
-            clock.outages_ms / 60_000
+            clock.outages_ms / 60_000,
+            apart_ms / 60_000
         ),
         "an operator must find out which clock is wrong: nothing is disposed of until then",
     ))
+}
+
+/// Whether what lasts `term_ms` and ends at `end` is over `now`, by wall time. What ends further away than it lasts began
+/// under wall clocks that were set ahead and are right again: it would last for as long as they were off, so it is over.
+#[must_use]
+pub fn is_over(end: UnixMillis, term_ms: i64, now: UnixMillis) -> bool {
+    now >= end || end.since_ms(now) > term_ms.saturating_add(limits::CLOCK_APART_MS_MAX)
 }
 
 /// Advances T by the readings of voters. Returns the length of an outage that this tick found, if it found one.
@@ -152,7 +166,7 @@ pub fn tick(rows: &mut dyn Rows, readings: &[Reading], voters: usize) -> Result<
     };
     clock.outages_ms += lost_ms;
     clock.ticks += 1;
-    clock.wall = clock.wall.max(wall);
+    clock.wall = wall;
     for reading in &readings {
         clock.readings.retain(|row| row.node != reading.node);
         clock.readings.push(ReadingRow {
@@ -254,6 +268,7 @@ mod tests {
         assert_eq!(after(started(), &all[..1]), (0, None), "one voter is no majority");
     }
 
+    /// MinIO: the local clock, or one NTP server, decided expiry.
     #[test]
     fn one_bad_clock_moves_nothing() {
         let ten_years = 10 * 365 * 24 * MINUTE;
@@ -275,6 +290,62 @@ mod tests {
     fn wall_clocks_set_back_hold_t_and_never_turn_it() {
         let readings: Vec<_> = (1..=3).map(|node| reading(node, 1, MINUTE, START - MINUTE)).collect();
         assert_eq!(after(started(), &readings).0, 0);
+    }
+
+    #[test]
+    fn c2_wall_clocks_of_all_set_back_or_ahead_are_not_trusted_until_they_are_right_again() {
+        let two_days = 2 * limits::CLOCK_APART_MS_MAX;
+        for off in [two_days, -two_days] {
+            let mut rows = started();
+            let at = |minutes: i64, off: i64| {
+                let wall = START + minutes * MINUTE + off;
+                let readings: Vec<_> = (1..=3).map(|node| reading(node, 1, minutes * MINUTE, wall)).collect();
+                at_tick(u64::try_from(minutes).expect("small"), &readings)
+            };
+            tick(&mut rows, &at(1, off), 3).expect("reads");
+            let clock = read(&rows).expect("reads");
+            let refusal = trusted(&clock).expect_err("two days apart");
+            assert_eq!((refusal.reason, refusal.rule.as_str()), (Reason::ClockUntrusted, "C2"), "{refusal}");
+            assert!(clock.now() >= clock.t, "records are never dated before compliance time");
+            tick(&mut rows, &at(2, 0), 3).expect("reads");
+            let clock = read(&rows).expect("reads");
+            trusted(&clock).expect("they are right again");
+            assert!(clock.t <= UnixMillis(START + 2 * MINUTE), "{off}: no time is gained");
+            let now = UnixMillis(START + 2 * MINUTE);
+            assert_eq!(clock.bounded_wall(now), now, "{off}: records are dated rightly again");
+        }
+    }
+
+    #[test]
+    fn c2_reboots_one_after_the_other_and_a_new_voter_change_nothing_while_a_majority_runs() {
+        let mut rows = started();
+        let mut boots = [(1, 1), (2, 1), (3, 1)];
+        for minutes in 1..=9_i64 {
+            // Each minute another one has rebooted, and in the last a new voter has come in the place of one.
+            let at = usize::try_from(minutes % 3).expect("small");
+            boots[at] = if minutes == 9 { (4, 1) } else { (boots[at].0, boots[at].1 + 1) };
+            let wall = START + minutes * MINUTE;
+            let readings: Vec<_> = (0..3_i64)
+                .zip(boots)
+                .map(|(place, (node, boot))| {
+                    let since = (minutes - place).rem_euclid(3);
+                    let has_rebooted = since < minutes;
+                    let boottime_ms = if has_rebooted { 1000 + since * MINUTE } else { minutes * MINUTE };
+                    reading(node, boot, boottime_ms, wall)
+                })
+                .collect();
+            let outage = tick(&mut rows, &at_tick(u64::try_from(minutes).expect("small"), &readings), 3);
+            assert_eq!(outage.expect("reads"), None, "minute {minutes}");
+            assert_eq!(read(&rows).expect("reads").t, UnixMillis(START + minutes * MINUTE), "minute {minutes}");
+        }
+    }
+
+    #[test]
+    fn a_term_that_began_under_clocks_set_ahead_ends_when_they_are_right_again() {
+        let (day, now) = (24 * 60 * MINUTE, UnixMillis(START));
+        for (end_ms, over) in [(-1, true), (0, true), (1, false), (day, false), (2 * day, false), (2 * day + 1, true)] {
+            assert_eq!(is_over(now.plus_ms(end_ms), day, now), over, "{end_ms}");
+        }
     }
 
     #[test]

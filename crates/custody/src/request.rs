@@ -11,6 +11,7 @@ use crate::{
     Act, Answer, Fact, Value,
     access::{Stop, different_person, role_refused, within_unit},
     apply::Decision,
+    clock,
     command::{ApproveRequest, RejectRequest, SubmitRequest},
     confidentiality,
     item::{refuse_quarantined, sealed, unit_of},
@@ -285,9 +286,14 @@ pub fn state_name(row: &RequestRow, rule: &ActRule, now: UnixMillis) -> &'static
         RequestState::Pending => "pending",
         RequestState::Rejected(..) => "rejected",
         RequestState::Approved(_) if row.uses >= rule.uses => "spent",
-        RequestState::Approved(until) if now >= *until => "expired",
+        RequestState::Approved(until) if is_over(*until, rule, now) => "expired",
         RequestState::Approved(_) => "approved",
     }
+}
+
+/// Whether a grant that ends at `until` has ended.
+pub(crate) fn is_over(until: UnixMillis, rule: &ActRule, now: UnixMillis) -> bool {
+    clock::is_over(until, i64::from(rule.valid_days) * DAY_MS, now)
 }
 
 /// Facts that every record of a request holds.

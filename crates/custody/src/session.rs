@@ -306,7 +306,7 @@ fn granted_until(row: &RequestRow, rule: &ActRule, now: UnixMillis) -> Result<Un
             format!("request {} was rejected by {by}: {why}", row.id),
             "submit another".to_owned(),
         ),
-        RequestState::Approved(until) if now >= *until => refuse(
+        RequestState::Approved(until) if request::is_over(*until, rule, now) => refuse(
             Reason::GrantEnded,
             format!("the grant of request {} ended at {until}", row.id),
             "submit another".to_owned(),
@@ -348,8 +348,8 @@ fn refuse_foreign(row: &SessionRow, id: SessionId, reader: &PrincipalId) -> Resu
 }
 
 fn check_running(rows: &(impl Rows + ?Sized), id: SessionId, row: &SessionRow) -> Result<(), Stop> {
-    let now = clock::read(rows)?.wall;
-    if row.ended.is_some() || now >= row.ends_at {
+    let now = clock::read(rows)?.now();
+    if row.ended.is_some() || clock::is_over(row.ends_at, SESSION_MS, now) {
         let message = format!("session {id} has ended");
         return Err(Refusal::new(Reason::GrantEnded, "C5", message, "begin another under the grant").into());
     }
