@@ -190,6 +190,7 @@ const WORDS: &[(&str, &str)] = &[
     ("title", "案由"),
     ("to", "止"),
     ("trial", "试验集群"),
+    ("unexplained", "无法解释的差异"),
     ("unit", "单位"),
     ("uses", "已用次数"),
     ("valid until", "有效期至"),

@@ -3,6 +3,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 use strongroom_proto::cluster::{BadShard, DiskStatus, NodeStatus, ShowStatusResponse, VolumeStatus};
+use strongroom_types::limits;
 
 use crate::failure::Failure;
 use crate::output::short_size;
@@ -80,12 +81,15 @@ impl Cluster {
 
 fn show_clock(globals: &Globals, status: &ShowStatusResponse) -> Result<(), Failure> {
     let behind_ms = status.wall_unix_ms.saturating_sub(status.clock_unix_ms);
+    let unexplained_ms = behind_ms.saturating_sub(status.outages_ms);
+    let trusted = unexplained_ms.saturating_abs() <= limits::CLOCK_APART_MS_MAX;
     let json = json!({
         "clock": shown::time(status.clock_unix_ms),
         "wall": shown::time(status.wall_unix_ms),
         "behind_ms": behind_ms,
         "outages_ms": status.outages_ms,
-        "unexplained_ms": behind_ms.saturating_sub(status.outages_ms),
+        "unexplained_ms": unexplained_ms,
+        "trusted": trusted,
         "trial": status.trial,
         "trial_ms": status.trial_ms,
     });
@@ -96,8 +100,16 @@ fn show_clock(globals: &Globals, status: &ShowStatusResponse) -> Result<(), Fail
             ("wall clock", shown::time(status.wall_unix_ms)),
             ("clock behind wall", format!("{behind_ms} ms")),
             ("recorded outages", format!("{} ms", status.outages_ms)),
+            ("unexplained", format!("{unexplained_ms} ms")),
             ("set ahead", if status.trial_ms == 0 { String::new() } else { format!("{} ms", status.trial_ms) }),
         ]);
+        if !trusted {
+            page.line(output.pick(
+                "CLOCK_UNTRUSTED (C2): more than 24 hours are unexplained, so nothing is disposed of. Find out which clock is wrong; \
+                 footage is taken, read and handed out as always.",
+                "CLOCK_UNTRUSTED（C2）：超过24小时的差异无法解释，销毁已冻结。请查明哪个时钟有误；入库、查阅和提供照常进行。",
+            ));
+        }
         page.line(output.pick(
             "The clock never runs ahead of a majority of the voters; behind only keeps evidence longer.",
             "合规时钟不会快于多数投票节点；落后只会延长保存。",
