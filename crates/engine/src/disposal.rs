@@ -13,7 +13,7 @@ use strongroom_package::{
     Certificate, DisposalRecords, FactsError,
     certificate::{CertifiedItem, DisposalFacts, DisposalStep, SignedStatement},
 };
-use strongroom_shardstore::PermitProof;
+use strongroom_shardstore::{CheckpointProof, PermitProof};
 use strongroom_types::{
     BatchId, ClusterId, DiskId, ItemId, NodeId, Reason, RecordSeq, Refusal, TreeHash, limits, rows::Rows,
 };
@@ -49,6 +49,17 @@ pub fn permit_proof(
         proof: evidence.proof,
         consistency,
     }))
+}
+
+/// What shows a disk that has verified `newest` the newest checkpoint of this replica; none where it has none that is newer.
+///
+/// # Errors
+/// A fault of ours.
+pub fn checkpoint_proof(rows: &dyn Rows, newest: TreeHead) -> Result<Option<CheckpointProof>, Refusal> {
+    let checkpoint = CHECKPOINT.read(rows, &()).map_err(|error| broken(&error))?;
+    let Some(checkpoint) = checkpoint.filter(|row| row.size > newest.size) else { return Ok(None) };
+    let consistency = tree::consistency_proof(rows, newest.size, checkpoint.size).map_err(|error| broken(&error))?;
+    Ok(Some(CheckpointProof { note: checkpoint.note.to_vec(), consistency }))
 }
 
 /// The certificate of a closed batch. It is verified before it is given out.

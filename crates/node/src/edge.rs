@@ -20,6 +20,7 @@ use tonic::{Request, Status};
 
 use crate::{
     metrics,
+    node::Settled,
     refusals::{AtEdge, Refusals},
     streams::Streams,
 };
@@ -31,6 +32,7 @@ pub(crate) struct Edge {
     system: System,
     refusals: Arc<Refusals>,
     streams: Arc<Streams>,
+    settled: Settled,
 }
 
 /// Who calls: a key that the handshake proved. Who that is and what they may do are rows.
@@ -70,8 +72,8 @@ impl Reading {
 }
 
 impl Edge {
-    pub(crate) fn new(engine: Engine, system: System, refusals: Arc<Refusals>) -> Self {
-        Self { engine, system, refusals, streams: Arc::default() }
+    pub(crate) fn new(engine: Engine, system: System, refusals: Arc<Refusals>, settled: Settled) -> Self {
+        Self { engine, system, refusals, streams: Arc::default(), settled }
     }
 
     pub(crate) const fn engine(&self) -> &Engine {
@@ -105,6 +107,7 @@ impl Edge {
         async move {
             let identity = identity?;
             self.refuse_ended(&identity)?;
+            self.refuse_unsettled()?;
             if self.is_registered(&identity.key).await.map_err(|refusal| answer(&refusal))? {
                 return Ok(Caller { key: identity.key, source: identity.address.ip() });
             }
@@ -134,6 +137,18 @@ impl Edge {
             )));
         }
         Ok(())
+    }
+
+    fn refuse_unsettled(&self) -> Result<(), Status> {
+        if self.settled.is_known() {
+            return Ok(());
+        }
+        Err(answer(&Refusal::new(
+            Reason::NoLeader,
+            "C3",
+            "this node has not yet compared its metadata with what its disks have verified",
+            "try again, or ask another node",
+        )))
     }
 
     /// Looks at the rows where the caller's role allows `reading`. A refusal by the rules becomes a record.

@@ -13,6 +13,7 @@ mod gauges;
 mod join;
 mod members;
 mod pings;
+mod rollback;
 mod serving;
 mod topology;
 
@@ -77,6 +78,7 @@ impl Jobs {
 /// Starts everything that a node does besides answering.
 pub(crate) fn start(node: &Arc<Node>, jobs: &Jobs, health: HealthReporter) {
     jobs.once("bootstrap", bootstrap::run(Arc::clone(node), Arc::clone(&jobs.on_fatal)));
+    jobs.once("rollback", rollback::run(Arc::clone(node), Arc::clone(&jobs.on_fatal)));
     jobs.once("join", join::run(Arc::clone(node)));
     jobs.spawn("topology", topology::run(Arc::clone(node)));
     jobs.spawn("pings", pings::run(Arc::clone(node)));

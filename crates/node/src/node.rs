@@ -40,6 +40,7 @@ pub(crate) struct Node {
     pub(crate) beats: Beats,
     pub(crate) clock_key: ClockKey,
     pub(crate) history: History,
+    pub(crate) settled: Settled,
 }
 
 /// Whether this node knows of everything that it has promised as a voter. An empty voter is a new one, or one that was
@@ -48,6 +49,21 @@ pub(crate) struct Node {
 pub(crate) struct History(AtomicBool);
 
 impl History {
+    pub(crate) fn is_known(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn becomes_known(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// Whether this node's metadata was compared with its disks since the start, and continues what they have verified. Until
+/// then it may be metadata from before, and no client is answered from it. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settled(Arc<AtomicBool>);
+
+impl Settled {
     pub(crate) fn is_known(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }

@@ -36,7 +36,7 @@ use crate::{
     keys::{ClockKey, read_secret},
     measured::MeasuredShards,
     metrics,
-    node::{History, Node},
+    node::{History, Node, Settled},
     peer, refusals,
     refusals::Refusals,
 };
@@ -111,7 +111,7 @@ pub async fn run_on(
         jobs.once("metrics", metrics::serve(listener, handle, stopped.clone()));
     }
 
-    let edge = Edge::new(node.engine.clone(), node.system.clone(), Arc::clone(&refusals));
+    let edge = Edge::new(node.engine.clone(), node.system.clone(), Arc::clone(&refusals), node.settled.clone());
     let [server_files, peer_files] = node.certificates.clone();
     // Clients stop first, while jobs still run and peers can still take what is under way.
     let (stop_clients, clients_stopped) = watch::channel(false);
@@ -235,6 +235,7 @@ async fn open(config: &Config, time: TlsTime) -> anyhow::Result<Opened> {
         beats: Beats::default(),
         clock_key,
         history: History::default(),
+        settled: Settled::default(),
     });
     node.directory.refresh(&*node.metastore.view().rows()).context("could not read the rows of nodes")?;
     node.connect_shards();

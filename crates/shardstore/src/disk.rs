@@ -15,9 +15,9 @@ use tokio::{
 };
 
 use crate::{
-    DiskMarker, DiskStat, DiskTrust, EraseError, ErasePermit, Erasure, ExpectedMarker, GetError, ListError,
-    ListedShard, MarkerError, PAYLOAD_BYTES_MAX, PermitError, PermitProof, PutError, PutShard, RecoveryReport,
-    ShardAddress, ShardHeader, TrustError, VerifiedShard, crc32c,
+    CheckpointProof, DiskMarker, DiskStat, DiskTrust, EraseError, ErasePermit, Erasure, ExpectedMarker, GetError,
+    ListError, ListedShard, MarkerError, PAYLOAD_BYTES_MAX, PermitError, PermitProof, PutError, PutShard,
+    RecoveryReport, ShardAddress, ShardHeader, TrustError, VerifiedShard, crc32c,
     index::{Index, Opened},
     marker,
     queue::{Closed, EraseJob, Job, PutJob, Queue},
@@ -325,6 +325,18 @@ impl Disk {
             *trust = Ok(next);
         }
         Ok(permit)
+    }
+
+    /// Shows it a newer checkpoint, which it verifies and remembers; durable when it returns. Blocks for a sync.
+    ///
+    /// # Errors
+    /// [`PermitError`]; then it remembers what it did before.
+    pub fn follow(&self, proof: &CheckpointProof) -> Result<(), PermitError> {
+        let mut trust = self.trust.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = trust.as_ref().map_err(Clone::clone)?.followed(proof)?;
+        trust::write(&self.shared.path, &next)?;
+        *trust = Ok(next);
+        Ok(())
     }
 
     /// Takes no more puts, writes those that wait, and closes the index cleanly.

@@ -7,9 +7,9 @@ use strongroom_ledger::{Policy, TreeHead};
 use strongroom_types::DiskId;
 
 use crate::{
-    Disk, DiskConfig, DiskKeeper, DiskStat, DiskState, EraseError, ErasePermit, Erasure, ExpectedMarker, GetError,
-    ListError, ListedShard, OpenError, PermitError, PermitProof, PutError, PutShard, RecoveryReport, ShardAddress,
-    ShardHeader, ShardStore, StoreSettings, TrustError, VerifiedShard,
+    CheckpointProof, Disk, DiskConfig, DiskKeeper, DiskStat, DiskState, EraseError, ErasePermit, Erasure,
+    ExpectedMarker, GetError, ListError, ListedShard, OpenError, PermitError, PermitProof, PutError, PutShard,
+    RecoveryReport, ShardAddress, ShardHeader, ShardStore, StoreSettings, TrustError, VerifiedShard,
 };
 
 /// The disks of a node by id. A disk whose files fail does not keep the others from serving; a wrong disk does.
@@ -94,6 +94,14 @@ impl LocalShards {
     /// As there; [`PermitError`] where the disk is not here or could not be opened.
     pub fn admit(&self, disk: DiskId, proof: &PermitProof) -> Result<ErasePermit, PermitError> {
         self.open_disk(disk)?.admit(proof)
+    }
+
+    /// See [`Disk::follow`].
+    ///
+    /// # Errors
+    /// As there; [`PermitError`] where the disk is not here or could not be opened.
+    pub fn follow(&self, disk: DiskId, proof: &CheckpointProof) -> Result<(), PermitError> {
+        self.open_disk(disk)?.follow(proof)
     }
 
     fn open_disks(&self) -> impl Iterator<Item = &Disk> {

@@ -84,6 +84,16 @@ pub struct PermitProof {
     pub consistency: ConsistencyProof,
 }
 
+/// A checkpoint of the ledger with what proves that it continues the newest one that a disk has verified. Nothing in it
+/// is believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckpointProof {
+    /// The exact bytes of the checkpoint, with its cosignatures.
+    pub note: Vec<u8>,
+    /// From the newest checkpoint that the disk has verified to this one.
+    pub consistency: ConsistencyProof,
+}
+
 /// Why a permit is none. Nothing was erased.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PermitError {
@@ -119,8 +129,8 @@ pub enum PermitError {
         /// The leaf.
         seq: RecordSeq,
     },
-    /// The leaf is not in a ledger that a majority of the pinned voters cosigned.
-    #[error("the permit is not proved under the voters that the disk has pinned")]
+    /// It is not of a ledger that a majority of the pinned voters cosigned.
+    #[error("it is not proved under the voters that the disk has pinned")]
     NotProved(#[source] ProofError),
     /// The checkpoint is not a continuation of what the disk has verified: older, or of a fork.
     #[error("the checkpoint of {found} records does not continue the one of {newest} that the disk has verified")]
@@ -195,12 +205,7 @@ impl ErasePermit {
         }
         let verified = proof.proof.verify(&proof.leaf, &trust.policy).map_err(PermitError::NotProved)?;
         let head = verified.head();
-        let (newest, found) = (trust.newest.size, head.size);
-        proof.consistency.verify(trust.newest, head).map_err(|source| PermitError::NotContinued {
-            newest,
-            found,
-            source,
-        })?;
+        trust.check_continued(head, &proof.consistency)?;
         let scopes = proof.list.targets().iter().copied().map(EraseScope::from).collect();
         Ok((Self { disk: Some(trust.disk), scopes }, head))
     }

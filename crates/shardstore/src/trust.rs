@@ -11,10 +11,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use strongroom_ledger::{Policy, TreeHead};
+use strongroom_ledger::{ConsistencyProof, Policy, ProofError, TreeHead};
 use strongroom_types::{ClusterId, DiskId, TreeHash};
 
-use crate::{crc32c, marker::sync_folder};
+use crate::{
+    crc32c,
+    marker::sync_folder,
+    permit::{CheckpointProof, PermitError},
+};
 
 /// Name of the file in a disk's folder.
 pub(crate) const FILE_NAME: &str = "strongroom-trust.cbor";
@@ -90,6 +94,21 @@ impl DiskTrust {
     #[must_use]
     pub const fn pinned(disk: DiskId, cluster: ClusterId, policy: Policy) -> Self {
         Self { disk, cluster, policy, newest: TreeHead::EMPTY }
+    }
+
+    /// The trust once the disk has been shown a checkpoint, where a majority of its voters cosigned it and it continues the
+    /// newest one.
+    pub(crate) fn followed(&self, proof: &CheckpointProof) -> Result<Self, PermitError> {
+        let verified = self.policy.verify(&proof.note).map_err(ProofError::Policy).map_err(PermitError::NotProved)?;
+        self.check_continued(verified.head(), &proof.consistency)?;
+        Ok(Self { newest: verified.head(), ..self.clone() })
+    }
+
+    /// Refuses a tree that does not continue the newest one: an older one, or one of a fork.
+    pub(crate) fn check_continued(&self, head: TreeHead, consistency: &ConsistencyProof) -> Result<(), PermitError> {
+        let (newest, found) = (self.newest.size, head.size);
+        let continued = consistency.verify(self.newest, head);
+        continued.map_err(|source| PermitError::NotContinued { newest, found, source })
     }
 
     fn encode(&self) -> Vec<u8> {

@@ -1,4 +1,5 @@
-//! Says on the health service whether this node can serve: it has the cluster's state and knows a leader.
+//! Says on the health service whether this node can serve: it has the cluster's state, no older one than its disks know of,
+//! and knows a leader.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,5 +30,5 @@ pub(crate) const fn status(serving: bool) -> ServingStatus {
 fn can_serve(node: &Node) -> bool {
     let view = node.metastore.view();
     let created = CLUSTER.read(&*view.rows(), &()).is_ok_and(|row| row.is_some());
-    created && node.metastore.metrics().leader.is_some()
+    created && node.settled.is_known() && node.metastore.metrics().leader.is_some()
 }

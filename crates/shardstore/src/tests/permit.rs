@@ -223,6 +223,37 @@ async fn a_checkpoint_that_does_not_continue_what_the_disk_verified_is_refused()
 }
 
 #[tokio::test]
+async fn a_disk_follows_the_ledger_without_a_permit_and_then_refuses_what_was_put_back() {
+    let lab = Lab::new();
+    let disk = pinned(&lab).await;
+    let mut ledger = Ledger::new();
+    // An execution that a hold would have stopped, in a copy of the metadata from before the hold.
+    let (seq, list) = executed(&mut ledger, &[1]);
+    let put_back = ledger.permit(seq, &list, TreeHead::EMPTY);
+    ledger.append(b"a hold".to_vec());
+    disk.follow(&ledger.shown(TreeHead::EMPTY, 2)).expect("continues");
+    let newest = ledger.head();
+    assert_eq!(disk.trusted(), Ok(newest));
+    assert!(matches!(disk.admit(&put_back), Err(PermitError::NotContinued { .. })));
+    assert_holds(&disk, &[shard(1, 8000)]).await;
+
+    // Neither an older ledger nor a fork nor one that too few voters cosigned is followed.
+    let old = Ledger::new();
+    assert!(matches!(disk.follow(&old.shown(TreeHead::EMPTY, 3)), Err(PermitError::NotContinued { .. })));
+    let mut fork = Ledger::new();
+    for _ in 0..9 {
+        fork.append(b"another past".to_vec());
+    }
+    assert!(matches!(disk.follow(&fork.shown(newest, 3)), Err(PermitError::NotContinued { .. })));
+    ledger.append(b"later".to_vec());
+    assert!(matches!(disk.follow(&ledger.shown(newest, 1)), Err(PermitError::NotProved(_))));
+    assert_eq!(disk.trusted(), Ok(newest));
+    disk.shutdown().await;
+    drop(disk);
+    assert_eq!(lab.open().trusted(), Ok(newest), "what it was shown outlives a restart");
+}
+
+#[tokio::test]
 async fn a_disk_without_pinned_voters_erases_nothing_and_keeps_those_that_it_has() {
     let lab = Lab::new();
     let disk = lab.open();

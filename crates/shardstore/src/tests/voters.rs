@@ -10,7 +10,7 @@ use strongroom_types::{ClusterId, EraseList, NodeId, Reason, RecordSeq, UnixMill
 use zeroize::Zeroizing;
 
 use super::MARKER;
-use crate::PermitProof;
+use crate::{CheckpointProof, PermitProof};
 
 const AT: UnixMillis = UnixMillis(1_767_225_600_000);
 
@@ -89,6 +89,12 @@ impl Ledger {
             let cosignature = voter.cosign(signed.checkpoint(), AT).expect("cosigns");
             signed.with_cosignature(cosignature).expect("joins")
         })
+    }
+
+    /// The newest checkpoint, cosigned by the first `count` voters, for a disk that has verified `newest`.
+    pub(crate) fn shown(&self, newest: TreeHead, count: usize) -> CheckpointProof {
+        let consistency = tree::consistency_proof(&self.rows, newest.size, self.head().size).expect("proves");
+        CheckpointProof { note: self.checkpoint(count).to_bytes(), consistency }
     }
 
     /// What proves record `seq` under the newest checkpoint to a disk that has verified `newest`.
