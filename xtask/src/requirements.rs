@@ -37,9 +37,9 @@ struct Requirement<'a> {
 
 /// A test, and the words in which it may name a requirement.
 #[derive(Debug, PartialEq, Eq)]
-struct Test<'a> {
+pub(crate) struct Test<'a> {
     place: String,
-    name: &'a str,
+    pub(crate) name: &'a str,
     text: String,
 }
 
@@ -170,7 +170,7 @@ fn covered<'a>(files: &[SourceFile], requirements: &[Requirement<'a>]) -> BTreeM
 }
 
 /// The tests of a file: functions under a `#[test]` in Rust as `rustfmt` writes it, or a whole script.
-fn tests_of(file: &SourceFile) -> Vec<Test<'_>> {
+pub(crate) fn tests_of(file: &SourceFile) -> Vec<Test<'_>> {
     if file.path.starts_with("tests/") && !file.path.ends_with(".md") {
         return vec![Test {
             place: "tests".to_owned(),

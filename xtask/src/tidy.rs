@@ -1,5 +1,5 @@
 //! What the compiler does not check: the floors, the module openings, the indexes, the leftovers, the wire style,
-//! what can delete, and which requirement no test names.
+//! what can delete, which requirement no test names, and whether the tests are there that others' failures became.
 //!
 //! A *finding* fails the build; a *remark* is a signal for the reviewer. Each check is a pure function from text to
 //! findings, and each has a test in which a bad sample is found.
@@ -7,6 +7,7 @@
 mod adr;
 mod deletes;
 mod dependencies;
+mod failures;
 mod floors;
 mod leftovers;
 mod modules;
@@ -68,6 +69,7 @@ pub fn run(repository: &Repository) -> Result<Report> {
     findings.extend(proto::check(files));
     findings.extend(dependencies::check(files)?);
     findings.extend(requirements::check(files));
+    findings.extend(failures::check(files));
     findings.sort();
     Ok(Report { findings, remarks: size::remarks(files) })
 }

@@ -59,6 +59,7 @@ fn fault_records(cluster: &Cluster, item: &str) -> usize {
     history.as_array().expect("records").iter().filter(|record| record["act"] == "shard.fault").count()
 }
 
+/// SeaweedFS #5959: corrupt bytes came back although a healthy copy was there. Ozone #10702: what waited to be rebuilt was forgotten.
 #[test]
 fn bad_shards_on_two_nodes_are_read_around_named_and_queued_and_on_three_the_read_ends_with_an_error() {
     let cluster = Cluster::up(env!("CARGO_BIN_EXE_strongroom"), Shape::default());

@@ -16,6 +16,7 @@ fn what_was_acknowledged_survives_kills_and_power_cuts() {
     }
 }
 
+/// RustFS "relaxed", Garage by default: writes were acknowledged before they were synced.
 #[test]
 fn an_item_is_lost_in_a_power_cut_where_syncs_do_nothing_and_kept_where_they_count() {
     assert!(rounds::is_kept_through_cut(Path::new(BINARY), true));

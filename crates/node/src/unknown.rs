@@ -83,6 +83,7 @@ fn known() -> &'static HashSet<String> {
 mod tests {
     use super::*;
 
+    /// RustFS #4293: there is no other path.
     #[test]
     fn the_calls_of_clients_are_known_and_those_of_peers_and_deleters_are_not() {
         for call in ["/strongroom.ingest.v1.IngestService/Seal", "/strongroom.cluster.v1.ClusterService/ShowStatus"] {

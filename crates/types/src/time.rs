@@ -128,6 +128,7 @@ mod tests {
         }
     }
 
+    /// Scality #2613: a year is no 365 days.
     #[test]
     fn g5_for_every_date_of_a_century_no_floor_is_short_by_a_second_or_over_by_more_than_a_day() {
         const DAY_MS: i64 = 86_400_000;

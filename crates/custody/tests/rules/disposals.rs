@@ -13,6 +13,7 @@ use strongroom_custody::{
     erasure::{
         self, AttestKeys, CloseLost, Keeper, NoPermit, NoteErasure, PartState, SweepDisposed, Tombstone, permitted,
     },
+    hold::HoldQuery,
     profile::RequestAct,
     tables::{
         CLOCK, COUNTERS, DISPOSAL_BY_ITEM, ITEM_KEYS, ITEMS, ITEMS_BY_UNIT, MANIFEST, PARTS_PENDING, UNSWEPT,
@@ -24,7 +25,11 @@ use strongroom_types::{
     limits,
 };
 
-use crate::fixture::{Cluster, DAY, HOUR, id, item, open, progress, session, small, submit};
+use crate::{
+    cases::{bind, open as open_case},
+    fixture::{Cluster, DAY, HOUR, START, fields, id, item, open, progress, session, small, submit},
+    holds::{on_case, on_items, on_query},
+};
 
 const BATCH: BatchId = BatchId(1);
 const SUPERVISORS: [&str; 2] = ["inspector", "unit-head"];
@@ -189,6 +194,7 @@ fn a_form_that_is_not_complete_is_refused() {
     cluster.refused("legal", propose(&[1]), Reason::InDisposal);
 }
 
+/// Oakland: one check-box deleted a quarter of an archive.
 #[test]
 fn each_step_is_taken_by_the_right_person_at_the_right_time() {
     let mut cluster = expired();
@@ -319,6 +325,37 @@ fn the_earlier_of_t_and_the_wall_clocks_decides() {
     }
 }
 
+/// NooBaa #9420: a hold was stored in a form that the check before the delete never read.
+#[test]
+fn a_hold_in_every_form_in_which_it_is_placed_stops_a_batch_that_was_approved_before() {
+    let query = HoldQuery::default;
+    let forms: [(&str, Command); 6] = [
+        ("items", on_items("H-1", &[1])),
+        ("a case", on_case("H-1", "C-1")),
+        ("a unit", on_query("H-1", HoldQuery { unit: Some(id("U1")), ..query() })),
+        ("a device", on_query("H-1", HoldQuery { device: Some(id("D1")), ..query() })),
+        ("a label", on_query("H-1", HoldQuery { labels: fields(&[("place", "north gate")]), ..query() })),
+        (
+            "a time",
+            on_query("H-1", HoldQuery { from: Some(START.plus_ms(-DAY)), to: Some(START.plus_ms(DAY)), ..query() }),
+        ),
+    ];
+    for (form, place) in forms {
+        let mut cluster = approved(&[1]);
+        if form == "a case" {
+            cluster.done("recorder", open_case("C-1", "U1"));
+            cluster.done("custodian", bind("C-1", &[1]));
+        }
+        cluster.done("legal", place);
+        let refusal = cluster.by("custodian", execute()).expect_err(form);
+        assert_eq!(refusal.reason, Reason::HoldActive, "{form}: {refusal}");
+        assert!(keeps(&cluster, 1), "{form}");
+    }
+    // Without any it goes.
+    assert!(!keeps(&executed(&[1]), 1));
+}
+
+/// RustFS #4293, #4297, #1509, #2473, NooBaa #9868, #9896: locks were checked at the API alone, and another path deleted.
 #[test]
 fn what_has_to_be_kept_by_the_execution_drops_out_and_the_batch_goes_on() {
     let mut cluster = approved(&[1, 2]);

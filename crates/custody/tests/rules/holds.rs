@@ -29,11 +29,11 @@ pub(crate) fn on_items(name: &str, items: &[u8]) -> Command {
     place(name, HoldScope { items, ..HoldScope::default() })
 }
 
-fn on_case(name: &str, case: &str) -> Command {
+pub(crate) fn on_case(name: &str, case: &str) -> Command {
     place(name, HoldScope { cases: vec![id(case)], ..HoldScope::default() })
 }
 
-fn on_query(name: &str, query: HoldQuery) -> Command {
+pub(crate) fn on_query(name: &str, query: HoldQuery) -> Command {
     place(name, HoldScope { queries: vec![query], ..HoldScope::default() })
 }
 

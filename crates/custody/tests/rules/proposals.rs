@@ -227,6 +227,7 @@ fn a_higher_floor_lengthens_what_is_stored_and_touches_no_item() {
     assert_eq!(kept_until(&cluster, 3), Some(START.plus_months_rounded_up(12)), "another profile is another matter");
 }
 
+/// Axon, Genetec: an edited policy deleted what was stored under the one before.
 #[test]
 fn a_lower_floor_is_for_later_items_and_says_so() {
     let mut cluster = Cluster::with_items();

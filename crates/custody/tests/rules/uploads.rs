@@ -3,7 +3,7 @@
 use strongroom_custody::{
     Act, Actor, Answer, Command, Fact,
     command::{CommitProgress, ExpireUploads, OpenUpload, ResumeUpload, Seal, SealOriginal},
-    tables::{AbsentShard, COUNTERS, CountersRow, ITEM_KEYS, ITEMS_BY_UNIT, ManifestStep, newest_first},
+    tables::{AbsentShard, COUNTERS, CountersRow, ITEM_KEYS, ITEMS, ITEMS_BY_UNIT, ManifestStep, newest_first},
     upload,
 };
 use strongroom_types::{
@@ -52,6 +52,20 @@ fn seal_of(size_bytes: u64) -> Seal {
 
 fn counters(cluster: &Cluster) -> CountersRow {
     COUNTERS.read(&cluster.rows, &()).expect("reads").unwrap_or_default()
+}
+
+/// AWS digital evidence archive: an object was there, and visible, before its lock was.
+#[test]
+fn an_item_is_kept_from_the_very_entry_on_in_which_it_appears() {
+    for (door, mut cluster, seal) in [
+        ("a stream", received(), Command::Seal(seal_of(17 * CHUNK + 5))),
+        ("one call", Cluster::new(), Command::SealOriginal(small(1, "U1"))),
+    ] {
+        assert!(ITEMS.read(&cluster.rows, &item(1)).expect("reads").is_none(), "{door}: there before its seal");
+        cluster.done("station", seal);
+        let refusal = cluster.refusal_to_dispose(1).expect(door);
+        assert_eq!((refusal.reason, refusal.rule.as_str()), (Reason::RetentionActive, "R-000-21a"), "{door}");
+    }
 }
 
 #[test]
@@ -295,6 +309,7 @@ fn footage_of_an_unknown_device_is_kept_in_quarantine() {
 }
 
 /// G4: what a device says of the time moves nothing.
+/// Axon: retention was counted from a date that people can edit.
 #[test]
 fn a_recording_from_the_future_is_a_finding_and_changes_no_retention() {
     let mut cluster = Cluster::new();

@@ -200,6 +200,7 @@ async fn a_node_that_does_not_answer_does_not_stall_the_camera() {
     assert_eq!(cluster.copy_out(&engine, item).await.expect("reads"), bytes);
 }
 
+/// MinIO: a write was acknowledged with k shards and none to spare.
 #[tokio::test(start_paused = true)]
 async fn without_two_districts_nothing_is_acknowledged_and_the_refusal_says_what_is_missing() {
     let cluster = Cluster::new().await;

@@ -305,6 +305,7 @@ fn child_that_proposes_until_it_is_killed() {
     });
 }
 
+/// openraft #2039, #387, #361: users acknowledged a log that was not synced.
 #[test]
 fn what_a_killed_process_acknowledged_is_there() {
     let dir = tempfile::tempdir().unwrap();

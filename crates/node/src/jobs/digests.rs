@@ -58,6 +58,7 @@ fn verdict(own: &StateDigest, others: &[(NodeId, StateDigest)]) -> Verdict {
 mod tests {
     use super::*;
 
+    /// Databend #19794: replicas drifted apart with identical logs.
     #[test]
     fn only_a_minority_of_at_least_three_is_alone() {
         let (a, b, c) = ([1; 64], [2; 64], [3; 64]);

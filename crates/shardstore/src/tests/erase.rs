@@ -67,6 +67,7 @@ async fn an_item_that_was_never_here_can_be_erased_and_is_refused_then() {
     assert_eq!(disk.put(shard(1, 100)).await, Err(erased(address(1, 0))));
 }
 
+/// MinIO #21718: a rebalance lost data. What a move left is erased with its own placement epoch and no other.
 #[tokio::test]
 async fn each_scope_takes_what_it_covers_and_nothing_else() {
     let here = address(1, 5);

@@ -370,6 +370,7 @@ fn move_command(volume: &VolumeRow, position: usize, to: Slot) -> Command {
     })
 }
 
+/// MinIO #21718, RustFS #6510: a rebalance lost data or coded it anew.
 #[test]
 fn a_slot_moves_only_as_planned_and_never_against_the_promise() {
     let mut rows = cluster_with_disks(&[3, 2, 2], 2, Promise::SurviveDistrict, "4+2");
