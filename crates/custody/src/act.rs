@@ -239,6 +239,39 @@ acts! {
     63 ProfileWithdraw "profile.withdraw" [Legal Head Security];
     /// Counts what a version would do to stored items.
     64 ProfilePreview "profile.preview" [Legal Head Security Auditor];
+
+    /// Makes a deputy the head, by a document.
+    140 MandateAppoint "mandate.appoint" [Security];
+    /// Lends one's own right to decide.
+    141 MandateDelegate "mandate.delegate" [Approver Head];
+    /// Says that an appointment is what its document says.
+    142 MandateConfirm "mandate.confirm" [Legal Head];
+    /// Ends a mandate before its time.
+    143 MandateRevoke "mandate.revoke" [Legal Approver Head Security];
+    /// Lists mandates.
+    144 MandateList "mandate.list" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Security Auditor];
+    /// Withdraws one's own request.
+    145 RequestWithdraw "request.withdraw" [Recorder Custodian UnitHead Legal Inspector];
+    /// Takes an approval or a grant back.
+    146 RequestRevoke "request.revoke" [UnitHead Legal Approver Head];
+    /// Ends a request that nobody decided, or a grant that ran out.
+    147 RequestLapse "request.lapse" [];
+    /// Files a signed form as an approval.
+    148 PaperFile "request.file-paper" [Legal];
+    /// Attests to having seen a signed form.
+    149 PaperAttest "request.attest-paper" [Custodian UnitHead Legal Archivist Approver Head];
+    /// Enters an oral approval.
+    150 OralEnter "request.enter-oral" [Legal];
+    /// Confirms an oral approval.
+    151 OralConfirm "request.confirm-oral" [UnitHead Legal Approver Head];
+    /// Finds an oral approval that nobody confirmed in time.
+    152 OralOverdue "request.oral-overdue" [];
+    /// Hands items to somebody to look at.
+    153 ListGive "list.give" [Recorder Custodian UnitHead Legal Head];
+    /// Closes such a list.
+    154 ListClose "list.close" [Recorder Custodian UnitHead Legal Head Inspector];
+    /// Reads such lists.
+    155 ListShow "list.show" [Recorder Custodian UnitHead Legal Head Inspector Auditor];
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ mod row;
 use std::collections::BTreeMap;
 
 use strongroom_types::{
-    ActivityId, ItemId, Reason, RecordSeq, Refusal, UnitId, UnixMillis, limits,
+    ActivityId, ItemId, PrincipalId, Reason, RecordSeq, Refusal, UnitId, UnixMillis, limits,
     rows::{RowError, Rows},
 };
 
@@ -256,6 +256,31 @@ pub(crate) fn attach(decision: &mut Decision<'_>, command: &AttachItem) -> Resul
     };
     ACTIVITY_ITEMS.write(decision.rows, &key, &attached);
     Ok(Answer::Recorded(decision.record(Act::ActivityAttach, "R-000-12", vec![command.item], facts)))
+}
+
+/// The activity of an item, where it is this person's own: the station sent the item with its number, and they opened it
+/// before that or another person says that they are one of its officers. Nobody makes footage their own afterwards.
+///
+/// # Errors
+/// [`RowError`] where a row cannot be read.
+pub fn own_of(
+    rows: &(impl Rows + ?Sized),
+    who: &PrincipalId,
+    id: ItemId,
+    item: &ItemRow,
+) -> Result<Option<ActivityId>, RowError> {
+    let Some(number) = &item.description.activity else { return Ok(None) };
+    let (Some(row), Some(attached)) =
+        (ACTIVITIES.read(rows, number)?, ACTIVITY_ITEMS.read(rows, &(number.clone(), id))?)
+    else {
+        return Ok(None);
+    };
+    let officers_by_themselves = row.opened_by == *who
+        || row.corrections.iter().any(|correction| correction.field == "officers" && correction.by == *who);
+    let is_officer = row.officers.iter().any(|officer| officer.name == who.as_str()) && !officers_by_themselves;
+    let opened_before = row.opened_by == *who && row.seq < item.seq;
+    let own = row.unit == item.description.unit && attached.detached.is_none() && (opened_before || is_officer);
+    Ok(own.then(|| number.clone()))
 }
 
 /// What a seal adds to an item's findings, by what is known of its device and its activity.

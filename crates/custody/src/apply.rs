@@ -11,11 +11,12 @@ use crate::{
     Act, Actor, Answer, Command, Fact, Record, Stamp, Value,
     access::{self, Stop},
     activity::{self, AddPhase, CorrectActivity, SetMoment},
+    approval::{self, AttestPaper, ConfirmOral, EnterOral},
     case::{self, ArchiveCase, CloseCase, OpenCase, ReopenCase},
     clearance, clock,
     command::{
         ApproveProfile, ApproveRequest, ProposeProfile, RegisterPrincipal, RejectRequest, ReleaseQuarantine,
-        RevokePrincipal, RotatePrincipal, SealOriginal, Under, WithdrawProfile,
+        RevokePrincipal, RevokeRequest, RotatePrincipal, SealOriginal, Under, WithdrawProfile, WithdrawRequest,
     },
     correction::{self, ApproveCorrection, WithdrawCorrection},
     device::{
@@ -25,9 +26,10 @@ use crate::{
     disposal::{self, ApproveDisposal, SignDisposal, WithdrawDisposal},
     erasure, exemption, genesis, hold, interruption, item, keeper,
     keeping::{self, ClassifyItem, ExtendItem, RestrictItem, TriggerItem},
+    mandate::{self, ConfirmMandate, GiveMandate, RevokeMandate},
     notice, proposal, register, request, session, statement,
     tables::{CLUSTER, ClusterRow, PrincipalRow},
-    upload,
+    upload, viewlist,
 };
 
 /// What comes with a command besides itself.
@@ -174,6 +176,17 @@ fn decide(decision: &mut Decision<'_>, command: &Command) -> Result<Answer, Stop
         Command::ProposeProfile(propose) => proposal::propose(decision, propose),
         Command::ApproveProfile(approve) => proposal::approve(decision, approve),
         Command::WithdrawProfile(withdraw) => proposal::withdraw(decision, withdraw),
+        Command::GiveMandate(give) => mandate::give(decision, give),
+        Command::ConfirmMandate(confirm) => mandate::confirm(decision, confirm),
+        Command::RevokeMandate(revoke) => mandate::revoke(decision, revoke),
+        Command::WithdrawRequest(withdraw) => request::withdraw(decision, withdraw),
+        Command::RevokeRequest(revoke) => request::revoke(decision, revoke),
+        Command::FilePaper(file) => approval::file(decision, file),
+        Command::AttestPaper(attest) => approval::attest(decision, attest),
+        Command::EnterOral(enter) => approval::enter_oral(decision, enter),
+        Command::ConfirmOral(confirm) => approval::confirm_oral(decision, confirm),
+        Command::GiveList(give) => viewlist::give(decision, give),
+        Command::CloseList(close) => viewlist::close(decision, close),
     }
 }
 
@@ -246,6 +259,17 @@ const fn act_of(command: &Command) -> Act {
         Command::ProposeProfile(_) => Act::ProfilePropose,
         Command::ApproveProfile(_) => Act::ProfileApprove,
         Command::WithdrawProfile(_) => Act::ProfileWithdraw,
+        Command::GiveMandate(give) => mandate::give_act(give.kind),
+        Command::ConfirmMandate(_) => Act::MandateConfirm,
+        Command::RevokeMandate(_) => Act::MandateRevoke,
+        Command::WithdrawRequest(_) => Act::RequestWithdraw,
+        Command::RevokeRequest(_) => Act::RequestRevoke,
+        Command::FilePaper(_) => Act::PaperFile,
+        Command::AttestPaper(_) => Act::PaperAttest,
+        Command::EnterOral(_) => Act::OralEnter,
+        Command::ConfirmOral(_) => Act::OralConfirm,
+        Command::GiveList(_) => Act::ListGive,
+        Command::CloseList(_) => Act::ListClose,
     }
 }
 
@@ -269,9 +293,24 @@ fn subject_of(command: &Command) -> (Vec<ItemId>, BTreeMap<Fact, Value>) {
             submit.items.iter().take(limits::REQUEST_ITEMS_MAX).copied().collect(),
             facts(&[(Fact::RequestAct, submit.act.name().into())]),
         ),
-        Command::ApproveRequest(ApproveRequest { request }) | Command::RejectRequest(RejectRequest { request, .. }) => {
-            (Vec::new(), facts(&[(Fact::Request, (*request).into())]))
+        Command::ApproveRequest(ApproveRequest { request })
+        | Command::RejectRequest(RejectRequest { request, .. })
+        | Command::WithdrawRequest(WithdrawRequest { request, .. })
+        | Command::RevokeRequest(RevokeRequest { request, .. })
+        | Command::AttestPaper(AttestPaper { request, .. })
+        | Command::EnterOral(EnterOral { request, .. })
+        | Command::ConfirmOral(ConfirmOral { request }) => (Vec::new(), facts(&[(Fact::Request, (*request).into())])),
+        Command::FilePaper(file) => (vec![file.form], facts(&[(Fact::Request, file.request.into())])),
+        Command::GiveMandate(GiveMandate { holder, .. })
+        | Command::ConfirmMandate(ConfirmMandate { holder, .. })
+        | Command::RevokeMandate(RevokeMandate { holder, .. }) => {
+            (Vec::new(), facts(&[(Fact::Principal, holder.as_str().into())]))
         }
+        Command::GiveList(give) => (
+            give.items.iter().take(limits::REQUEST_ITEMS_MAX).copied().collect(),
+            facts(&[(Fact::Principal, give.viewer.as_str().into())]),
+        ),
+        Command::CloseList(close) => (Vec::new(), facts(&[(Fact::Principal, close.viewer.as_str().into())])),
         Command::BeginSession(begin) => match &begin.under {
             Under::CopyOut(request) => (Vec::new(), facts(&[(Fact::Request, (*request).into())])),
             Under::View(request, item) => (vec![*item], facts(&[(Fact::Request, (*request).into())])),
@@ -415,6 +454,11 @@ impl Decision<'_> {
             Actor::Client(key) => access::authorize(&*self.rows, key, act),
             Actor::Node(node) => Err(only_people(*node, act).into()),
         }
+    }
+
+    /// The principal whose key asks, as the record has it.
+    pub(crate) fn principal(&self) -> Option<PrincipalId> {
+        self.stamp.principal.clone()
     }
 
     /// The node that asks, where the cluster itself does.

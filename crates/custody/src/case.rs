@@ -340,6 +340,23 @@ pub fn ever_of_item(rows: &(impl Rows + ?Sized), item: ItemId) -> Result<Vec<(Ca
     }
 }
 
+/// A case that this person opened and that is not archived, of which the item is evidence because another person said so:
+/// nobody opens footage to themselves.
+///
+/// # Errors
+/// [`RowError`] where a row cannot be read.
+pub fn own_of(rows: &(impl Rows + ?Sized), who: &PrincipalId, item: ItemId) -> Result<Option<CaseId>, RowError> {
+    for (_, id) in CASES_BY_ITEM.scan(rows, &item, None, limits::PAGE_ROWS_MAX)? {
+        let binding = CASE_ITEMS.read(rows, &(id.clone(), item))?;
+        let case = CASES.read(rows, &id)?;
+        let bound = binding.is_some_and(|binding| binding.by != *who && binding.corrected.is_none());
+        if bound && case.is_some_and(|case| case.opened_by == *who && case.state != CaseState::Archived) {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
+}
+
 pub(crate) fn open(decision: &mut Decision<'_>, command: &OpenCase) -> Result<Answer, Stop> {
     let by = decision.authorize(Act::CaseOpen)?;
     within_unit(&by, &command.unit)?;

@@ -11,6 +11,7 @@ use strongroom_types::{
 use crate::{
     Act,
     activity::{AddPhase, AttachItem, CorrectActivity, OpenActivity, SetMoment},
+    approval::{AttestPaper, ConfirmOral, EnterOral, FilePaper},
     case::{ArchiveCase, BindCase, CloseCase, OpenCase, ReopenCase},
     clearance::ClearPerson,
     clock::Reading,
@@ -26,11 +27,13 @@ use crate::{
     interruption::RecordInterruption,
     keeper::NameKeeper,
     keeping::{ClassifyItem, ExtendItem, RestrictItem, TriggerItem},
+    mandate::{ConfirmMandate, GiveMandate, RevokeMandate},
     notice::AcknowledgeNotice,
     profile::RequestAct,
     request::RequestRow,
     statement::FileStatement,
     tables::{ClusterRow, Description, DeviceAsset, DeviceType, ManifestStep, UploadEnd},
+    viewlist::{CloseList, GiveList},
 };
 
 /// A command. Ids and random values were drawn by whoever proposed it.
@@ -242,6 +245,39 @@ pub enum Command {
     /// Withdraws a version before it takes effect.
     #[n(43)]
     WithdrawProfile(#[n(0)] WithdrawProfile),
+    /// Gives a mandate.
+    #[n(120)]
+    GiveMandate(#[n(0)] GiveMandate),
+    /// Confirms an appointment.
+    #[n(121)]
+    ConfirmMandate(#[n(0)] ConfirmMandate),
+    /// Ends a mandate.
+    #[n(122)]
+    RevokeMandate(#[n(0)] RevokeMandate),
+    /// Withdraws a request.
+    #[n(123)]
+    WithdrawRequest(#[n(0)] WithdrawRequest),
+    /// Takes an approval or a grant back.
+    #[n(124)]
+    RevokeRequest(#[n(0)] RevokeRequest),
+    /// Files a signed form.
+    #[n(125)]
+    FilePaper(#[n(0)] FilePaper),
+    /// Attests to having seen a signed form.
+    #[n(126)]
+    AttestPaper(#[n(0)] AttestPaper),
+    /// Enters an oral approval.
+    #[n(127)]
+    EnterOral(#[n(0)] EnterOral),
+    /// Confirms an oral approval.
+    #[n(128)]
+    ConfirmOral(#[n(0)] ConfirmOral),
+    /// Hands items to somebody to look at.
+    #[n(129)]
+    GiveList(#[n(0)] GiveList),
+    /// Closes such a list.
+    #[n(130)]
+    CloseList(#[n(0)] CloseList),
 }
 
 /// Creates the cluster's custody state, once.
@@ -402,6 +438,28 @@ pub struct ApproveRequest {
 /// Rejects a request.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct RejectRequest {
+    /// The request.
+    #[n(0)]
+    pub request: RequestId,
+    /// Why.
+    #[n(1)]
+    pub reason: String,
+}
+
+/// Withdraws a request.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct WithdrawRequest {
+    /// The request.
+    #[n(0)]
+    pub request: RequestId,
+    /// Why.
+    #[n(1)]
+    pub reason: String,
+}
+
+/// Takes an approval or a grant back.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct RevokeRequest {
     /// The request.
     #[n(0)]
     pub request: RequestId,

@@ -9,7 +9,7 @@ use strongroom_types::{
 use crate::{
     access::Stop,
     keeping::{self, Class},
-    profile::{ActRule, Chain, Confidentiality, Profile, RequestAct},
+    profile::{ActRule, Confidentiality, Profile, RequestAct},
 };
 
 /// The rule with the approvals that the classes of these items add to it.
@@ -19,17 +19,16 @@ use crate::{
 pub(crate) fn raised(
     rows: &(impl Rows + ?Sized),
     profile: &Profile,
-    rule: ActRule,
+    mut rule: ActRule,
     items: &[ItemId],
 ) -> Result<ActRule, RowError> {
-    let mut chains = vec![rule.approvers.clone()];
     for item in items {
         let class = class_of(rows, *item)?;
-        let added = stated(profile, class).and_then(|stated| stated.approvers.clone());
-        chains.extend(added.filter(|added| !chains.contains(added)));
+        if let Some(added) = stated(profile, class).and_then(|stated| stated.approvers.clone()) {
+            rule.approvers = rule.approvers.and(added);
+        }
     }
-    let approvers = if chains.len() == 1 { rule.approvers } else { Chain::All(chains) };
-    Ok(ActRule { approvers, ..rule })
+    Ok(rule)
 }
 
 /// Refuses an act that the class of one of these items forbids. A class of which the profile does not speak is made

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod act;
 pub mod apply;
+pub mod approval;
 pub mod case;
 pub mod clock;
 pub mod command;
@@ -19,6 +20,7 @@ pub mod genesis;
 pub mod hold;
 pub mod item;
 pub mod keeping;
+pub mod mandate;
 pub mod naming;
 pub mod profile;
 pub mod proposal;
@@ -29,6 +31,7 @@ pub mod retention;
 pub mod session;
 pub mod tables;
 pub mod upload;
+pub mod viewlist;
 
 pub mod activity;
 pub mod clearance;

@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use strongroom_types::{ActivityId, DeviceId, PrincipalId, Reason, RecordSeq, Refusal, UnitId, UnixMillis, rows::Rows};
+use strongroom_types::{
+    ActivityId, DeviceId, PrincipalId, Reason, RecordSeq, Refusal, RequestId, Role, UnitId, UnixMillis, rows::Rows,
+};
 
 use crate::{
     Act, Answer, Fact,
-    access::{Stop, within_unit},
+    access::{Stop, role_refused, within_unit},
     apply::Decision,
     tables::{NOTICES, newest_first},
     upload::check_text,
@@ -37,6 +39,9 @@ pub struct NoticeRow {
     /// Who has seen it.
     #[n(6)]
     pub seen: Option<Seen>,
+    /// Request that it is about: such a notice is for the head of the agency.
+    #[n(7)]
+    pub request: Option<RequestId>,
 }
 
 /// Who has seen a notice, and what they say to it.
@@ -78,17 +83,28 @@ pub(crate) fn give(
     activity: Option<&ActivityId>,
     device: Option<&DeviceId>,
 ) {
-    let seq = decision.next_seq();
-    let row = NoticeRow {
+    let (activity, device) = (activity.cloned(), device.cloned());
+    let row = NoticeRow { activity, device, ..about_nothing(decision, unit, finding) };
+    NOTICES.write(decision.rows, &(unit.clone(), newest_first(row.seq.0)), &row);
+}
+
+/// Puts a notice about a request on the list of the head, under the record that comes next.
+pub(crate) fn give_of_request(decision: &mut Decision<'_>, unit: &UnitId, finding: &str, request: RequestId) {
+    let row = NoticeRow { request: Some(request), ..about_nothing(decision, unit, finding) };
+    NOTICES.write(decision.rows, &(unit.clone(), newest_first(row.seq.0)), &row);
+}
+
+fn about_nothing(decision: &Decision<'_>, unit: &UnitId, finding: &str) -> NoticeRow {
+    NoticeRow {
         unit: unit.clone(),
         finding: finding.to_owned(),
-        activity: activity.cloned(),
-        device: device.cloned(),
+        activity: None,
+        device: None,
         at: decision.wall,
-        seq,
+        seq: decision.next_seq(),
         seen: None,
-    };
-    NOTICES.write(decision.rows, &(unit.clone(), newest_first(seq.0)), &row);
+        request: None,
+    }
 }
 
 pub(crate) fn acknowledge(decision: &mut Decision<'_>, command: &AcknowledgeNotice) -> Result<Answer, Stop> {
@@ -96,10 +112,14 @@ pub(crate) fn acknowledge(decision: &mut Decision<'_>, command: &AcknowledgeNoti
     within_unit(&head, &command.unit)?;
     check_text("the opinion", &command.opinion)?;
     let mut row = read(decision.rows, &command.unit, command.notice)?;
+    let rule = if row.request.is_some() { "C5" } else { "R-000-16" };
+    if row.request.is_some() && !head.roles.contains(&Role::Head) {
+        return Err(role_refused(&head, "answer for what the head was told of", &[Role::Head], rule).into());
+    }
     if let Some(seen) = &row.seen {
         return Err(Refusal::new(
             Reason::WrongState,
-            "R-000-16",
+            rule,
             format!("notice {} was seen by {} at {}", command.notice, seen.by, seen.at),
             "there is nothing left to do",
         )
@@ -111,7 +131,7 @@ pub(crate) fn acknowledge(decision: &mut Decision<'_>, command: &AcknowledgeNoti
         (Fact::Finding, row.finding.as_str().into()),
         (Fact::ReasonGiven, command.opinion.as_str().into()),
     ]);
-    let seq = decision.record(Act::NoticeAcknowledge, "R-000-16", Vec::new(), facts);
+    let seq = decision.record(Act::NoticeAcknowledge, rule, Vec::new(), facts);
     row.seen = Some(Seen { by: head.id, at: decision.wall, opinion: command.opinion.clone(), seq });
     NOTICES.write(decision.rows, &(command.unit.clone(), newest_first(command.notice.0)), &row);
     Ok(Answer::Recorded(seq))

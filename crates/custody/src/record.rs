@@ -327,6 +327,15 @@ pub enum Fact {
     /// Floor in calendar months.
     #[n(83)]
     FloorMonths,
+    /// Record that gave a mandate.
+    #[n(170)]
+    Mandate,
+    /// Who heard what was said.
+    #[n(171)]
+    Witness,
+    /// By when something has to be confirmed.
+    #[n(172)]
+    ConfirmBy,
 }
 
 impl Fact {
@@ -430,6 +439,9 @@ impl Fact {
             Self::ProfileText => "profile_text",
             Self::EffectiveAt => "effective_at",
             Self::FloorMonths => "floor_months",
+            Self::Mandate => "mandate",
+            Self::Witness => "witness",
+            Self::ConfirmBy => "confirm_by",
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     device, keeper,
     keeping::check_given,
     proposal,
-    request::field_missing,
+    request::{self, field_missing},
     tables::{DEVICES, DeviceRow, PRINCIPALS, PRINCIPALS_BY_KEY, PrincipalRow, UNITS, UnitRow},
     upload::{check_text, newest_profile},
 };
@@ -177,6 +177,7 @@ pub(crate) fn tick(decision: &mut Decision<'_>, command: &Tick) -> Result<Answer
         decision.record(Act::ClockOutage, "C2", Vec::new(), BTreeMap::from([(Fact::OutageMs, outage.into())]));
     }
     proposal::take_effect(decision)?;
+    request::come_due(decision)?;
     Ok(Answer::Ticked(clock::read(decision.rows)?.t))
 }
 

@@ -4,22 +4,25 @@ use std::collections::BTreeMap;
 
 use strongroom_types::{
     ItemId, KeyHash, PrincipalId, Reason, RecordSeq, Refusal, RequestId, SessionId, UnitId, UnixMillis, limits,
-    rows::Rows,
+    rows::{RowError, Rows},
 };
 
 use crate::{
     Act, Answer, Fact,
     access::{self, Stop, different_person, role_refused, within_unit},
+    activity,
     apply::Decision,
-    clock,
+    approval::{self, ApprovalRow},
+    case, clock,
     command::{BeginSession, EndSession, Under},
     erasure,
     item::{refuse_quarantined, sealed},
     keeping,
     profile::{ActRule, Over, Profile, RequestAct, StandingView},
     request::{self, RequestRow, RequestState},
-    tables::{PRINCIPALS, PrincipalRow, SESSIONS},
+    tables::{ItemRow, PRINCIPALS, PrincipalRow, SESSIONS},
     upload::newest_profile,
+    viewlist::{self, ListKind},
 };
 
 /// A session ends by itself after this long; a longer copy-out begins another.
@@ -147,8 +150,8 @@ fn begin_granted(
         return Err(role_refused(reader, &what, &rule.executors, &rule.source.rule).into());
     }
     different_person(&reader.id, &row.requester, "requester and executor differ")?;
-    for approval in &row.approvals {
-        different_person(&reader.id, &approval.approver, "approver and executor differ")?;
+    for who in row.approvals.iter().flat_map(ApprovalRow::people) {
+        different_person(&reader.id, who, "approver and executor differ")?;
     }
     for item in &row.items {
         let sealed = sealed(decision.rows, *item)?;
@@ -159,6 +162,7 @@ fn begin_granted(
         refuse_quarantined(*item, &sealed)?;
     }
     check_registered(&row, &rule)?;
+    approval::refuse_unconfirmed(&row, &rule, decision.wall)?;
     let items = match only {
         Some(item) if row.items.contains(&item) => vec![item],
         Some(item) => return Err(outside(item, "the grant").into()),
@@ -188,7 +192,7 @@ fn begin_standing(
     refuse_quarantined(item, &sealed)?;
     keeping::refuse_restricted(decision.rows, item)?;
     let (_, profile) = newest_profile(decision.rows, &sealed.retention.profile)?;
-    let standing = standing_view(&profile.profile, reader)?;
+    let (standing, tie) = standing_view(decision.rows, &profile.profile, reader, item, &sealed, decision.wall)?;
     if reason.trim().is_empty() || reason.len() > limits::TEXT_BYTES_MAX {
         return Err(Refusal::new(
             Reason::FieldMissing,
@@ -198,20 +202,27 @@ fn begin_standing(
         )
         .into());
     }
-    let facts = BTreeMap::from([(Fact::ReasonGiven, reason.into())]);
+    let facts = BTreeMap::from([(Fact::ReasonGiven, reason.into()), (Fact::Basis, tie.into())]);
     let ends_at = decision.wall.plus_ms(SESSION_MS);
     let seq =
         write_session(decision, id, reader, None, vec![item], ends_at, Act::ViewBegin, &standing.source.rule, facts);
     Ok(Answer::SessionBegun(id, seq))
 }
 
-/// The standing view that this person has of items of their unit.
-fn standing_view(profile: &Profile, reader: &PrincipalRow) -> Result<StandingView, Refusal> {
+/// The standing view that this person has of an item, and what ties the item to them.
+fn standing_view(
+    rows: &(impl Rows + ?Sized),
+    profile: &Profile,
+    reader: &PrincipalRow,
+    item: ItemId,
+    row: &ItemRow,
+    now: UnixMillis,
+) -> Result<(StandingView, String), Stop> {
     let of_role = |view: &&StandingView| reader.roles.iter().any(|role| view.roles.contains(role));
-    // Whose activity or case it is, what was drawn and what was handed over is not known here: no such view is given.
-    let reaches = |view: &&StandingView| matches!(view.over, Over::Unit | Over::Agency);
-    if let Some(view) = profile.standing_views.iter().filter(of_role).find(reaches) {
-        return Ok(view.clone());
+    for view in profile.standing_views.iter().filter(of_role) {
+        if let Some(tie) = tie(rows, view.over, &reader.id, item, row, now)? {
+            return Ok((view.clone(), tie));
+        }
     }
     let narrower = profile.standing_views.iter().find(of_role);
     let rule = match (narrower, profile.open.get("standing-view")) {
@@ -224,7 +235,29 @@ fn standing_view(profile: &Profile, reader: &PrincipalRow) -> Result<StandingVie
         None => format!("profile {} gives {} no standing view", profile.name, reader.id),
     };
     let remedy = "submit a request to view: `strongroom request submit --act view`";
-    Err(Refusal::new(Reason::ApprovalMissing, rule, message, remedy))
+    Err(Refusal::new(Reason::ApprovalMissing, rule, message, remedy).into())
+}
+
+/// What ties an item to a person, where a standing view over such items reaches it.
+fn tie(
+    rows: &(impl Rows + ?Sized),
+    over: Over,
+    who: &PrincipalId,
+    item: ItemId,
+    row: &ItemRow,
+    now: UnixMillis,
+) -> Result<Option<String>, RowError> {
+    let listed = |kind| -> Result<Option<String>, RowError> {
+        let list = viewlist::open_with(rows, who, item, kind, now)?;
+        Ok(list.map(|list| format!("{} {} in list {}", list.kind.name(), list.document, list.seq)))
+    };
+    match over {
+        Over::Unit | Over::Agency => Ok(Some(over.name().to_owned())),
+        Over::OwnActivity => Ok(activity::own_of(rows, who, item, row)?.map(|activity| format!("activity {activity}"))),
+        Over::OwnCase => Ok(case::own_of(rows, who, item)?.map(|case| format!("case {case}"))),
+        Over::Draw => listed(ListKind::Complaint),
+        Over::HandedOver => listed(ListKind::Review),
+    }
 }
 
 /// Where the text says 由使用部门, nobody carries it out for the whole agency.
@@ -275,8 +308,7 @@ fn check_act(row: &RequestRow, only: Option<ItemId>) -> Result<(), Refusal> {
     let fits = match row.act {
         RequestAct::View => only.is_some(),
         RequestAct::Copy | RequestAct::Transfer | RequestAct::Provide => only.is_none(),
-        // Publishing takes a masked derived item, never an original.
-        RequestAct::Publish => false,
+        RequestAct::Publish => return Err(only_masked(row)),
     };
     if fits {
         return Ok(());
@@ -289,10 +321,26 @@ fn check_act(row: &RequestRow, only: Option<ItemId>) -> Result<(), Refusal> {
     ))
 }
 
+/// Publishing takes a masked derived item, and every item that is kept here is an original.
+fn only_masked(row: &RequestRow) -> Refusal {
+    let items: Vec<_> = row.items.iter().map(ToString::to_string).collect();
+    Refusal::new(
+        Reason::OutsideGrant,
+        "G8",
+        format!("request {} would publish originals: {}", row.id, items.join(" ")),
+        "only a masked derived item is published; originals go out by `strongroom request submit --act provide`",
+    )
+}
+
 fn granted_until(row: &RequestRow, rule: &ActRule, now: UnixMillis) -> Result<UnixMillis, Refusal> {
     let refuse =
         |reason, message: String, remedy: String| Err(Refusal::new(reason, &rule.source.rule, message, remedy));
     match &row.state {
+        RequestState::Pending if now >= request::decide_by(row, rule) => refuse(
+            Reason::GrantEnded,
+            format!("request {} lapsed at {}: nobody decided it", row.id, request::decide_by(row, rule)),
+            "submit another".to_owned(),
+        ),
         RequestState::Pending => {
             let missing = request::still_missing(row, rule).join(", ");
             refuse(
@@ -306,6 +354,17 @@ fn granted_until(row: &RequestRow, rule: &ActRule, now: UnixMillis) -> Result<Un
             format!("request {} was rejected by {by}: {why}", row.id),
             "submit another".to_owned(),
         ),
+        RequestState::Withdrawn(by, why) => refuse(
+            Reason::GrantEnded,
+            format!("request {} was withdrawn by {by}: {why}", row.id),
+            "submit another".to_owned(),
+        ),
+        RequestState::Revoked(by, why) => Err(revoked(row, by, why)),
+        RequestState::Lapsed(at) => refuse(
+            Reason::GrantEnded,
+            format!("request {} lapsed at {at}: nobody decided it", row.id),
+            "submit another".to_owned(),
+        ),
         RequestState::Approved(until) if request::is_over(*until, rule, now) => refuse(
             Reason::GrantEnded,
             format!("the grant of request {} ended at {until}", row.id),
@@ -316,18 +375,13 @@ fn granted_until(row: &RequestRow, rule: &ActRule, now: UnixMillis) -> Result<Un
             format!("the grant of request {} is spent: {} of {} uses", row.id, row.uses, rule.uses),
             "submit another".to_owned(),
         ),
-        RequestState::Approved(until) => {
-            // An item may have been classed since, which asks for more.
-            let missing = request::still_missing(row, rule).join(", ");
-            if missing.is_empty() {
-                return Ok(*until);
-            }
-            refuse(
-                Reason::ApprovalMissing,
-                format!("an item of request {} was classed after its approval, which takes {missing} besides", row.id),
-                "submit another".to_owned(),
-            )
-        }
+        // A class that was set since may ask for more than was given.
+        RequestState::Approved(_) if !request::still_missing(row, rule).is_empty() => refuse(
+            Reason::ApprovalMissing,
+            format!("request {} was approved before its items were classified", row.id),
+            format!("missing: {}; submit another", request::still_missing(row, rule).join(", ")),
+        ),
+        RequestState::Approved(until) => Ok(*until),
     }
 }
 
@@ -353,10 +407,18 @@ fn check_running(rows: &(impl Rows + ?Sized), id: SessionId, row: &SessionRow) -
         let message = format!("session {id} has ended");
         return Err(Refusal::new(Reason::GrantEnded, "C5", message, "begin another under the grant").into());
     }
-    match row.request {
-        Some(request) => check_requester(rows, &request::read(rows, request)?),
-        None => Ok(()),
+    let Some(request) = row.request else { return Ok(()) };
+    let request = request::read(rows, request)?;
+    if let RequestState::Revoked(by, why) = &request.state {
+        return Err(revoked(&request, by, why).into());
     }
+    check_requester(rows, &request)
+}
+
+/// An approval that was taken back ends what is read under it.
+fn revoked(request: &RequestRow, by: &PrincipalId, why: &str) -> Refusal {
+    let message = format!("request {} was revoked by {by}: {why}", request.id);
+    Refusal::new(Reason::GrantEnded, "C5", message, "somebody who still needs it can submit another")
 }
 
 /// Footage goes to the requester by the executor's hand: where the requester's access has ended, nobody is left whom

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use minicbor::bytes::ByteVec;
 use strongroom_types::{
     ActivityId, BatchId, CaseId, ChunkDigest, ChunkIndex, ClusterId, DeviceId, DiskId, HoldId, ItemDigest, ItemId,
-    KeyHash, NodeId, PlacementEpoch, PrincipalId, ProfileName, RecordSeq, Role, SessionId, Sha256Digest, ShardIndex,
-    SubtreeValue, UnitId, UnixMillis, UploadEpoch, VolumeId, rows::Table,
+    KeyHash, NodeId, PlacementEpoch, PrincipalId, ProfileName, RecordSeq, RequestId, Role, SessionId, Sha256Digest,
+    ShardIndex, SubtreeValue, UnitId, UnixMillis, UploadEpoch, VolumeId, rows::Table,
 };
 
 use crate::{
@@ -24,11 +24,13 @@ use crate::{
     interruption::InterruptionRow,
     keeper::KeepersRow,
     keeping::KeepingRow,
+    mandate::MandatesRow,
     notice::NoticeRow,
     profile::Profile,
     proposal::ProposalRow,
     request::RequestRow,
     session::SessionRow,
+    viewlist::ViewListRow,
 };
 
 /// Principals by name.
@@ -137,6 +139,17 @@ pub const PROFILE_VERSIONS: Table<ProfileName, VersionsRow> = Table::new(40, "pr
 pub const PROPOSALS: Table<ProfileName, ProposalRow> = Table::new(41, "proposals");
 /// Approved versions by the compliance time at which they take effect.
 pub const PROPOSALS_DUE: Table<(UnixMillis, ProfileName), ()> = Table::new(42, "proposals_due");
+
+/// Mandates of a person.
+pub const MANDATES: Table<PrincipalId, MandatesRow> = Table::new(90, "mandates");
+/// Requests by the wall times at which time does something to them.
+pub const REQUESTS_DUE: Table<(UnixMillis, RequestId), ()> = Table::new(91, "requests_due");
+/// The request that a signed form speaks for.
+pub const PAPER_FORMS: Table<ItemId, RequestId> = Table::new(92, "paper_forms");
+/// Lists that were handed to a person to look at, newest first.
+pub const VIEW_LISTS: Table<(PrincipalId, u64), ViewListRow> = Table::new(93, "view_lists");
+/// Items on those lists: an index over [`VIEW_LISTS`].
+pub const LISTED: Table<(PrincipalId, ItemId, u64), ()> = Table::new(94, "listed");
 
 /// A key part that sorts the greatest number first.
 #[must_use]

@@ -120,6 +120,12 @@ pub const DEVICES_OF_PERSON_MAX: usize = 200;
 pub const DEVICE_OWING_MAX: usize = 16;
 /// Most terms of custodians and deputies of a unit that run or are to come.
 pub const KEEPER_TERMS_MAX: usize = 64;
+/// Most mandates that one person holds at once.
+pub const MANDATES_MAX: usize = 64;
+/// Longest mandate: a year, and a day for the leap.
+pub const MANDATE_MS_MAX: i64 = 366 * 24 * 3600 * 1000;
+/// An oral approval is confirmed within this time of being said.
+pub const ORAL_CONFIRM_MS: i64 = 24 * 3600 * 1000;
 
 const _: () = assert!(CHUNK_BYTES.is_power_of_two());
 const _: () = assert!(CHUNK_BYTES as u64 * PROGRESS_CHUNKS as u64 == PROGRESS_BYTES);

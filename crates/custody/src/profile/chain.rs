@@ -34,6 +34,20 @@ impl Chain {
         }
     }
 
+    /// This and the other: what the other asks for is not asked twice.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match self {
+            Self::All(parts) if parts.contains(&other) => Self::All(parts),
+            Self::All(mut parts) => {
+                parts.push(other);
+                Self::All(parts)
+            }
+            own if own == other => own,
+            own => Self::All(vec![own, other]),
+        }
+    }
+
     /// Whether approvals in these roles are enough.
     #[must_use]
     pub fn satisfied_by(&self, given: &[Role]) -> bool {

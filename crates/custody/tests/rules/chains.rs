@@ -26,12 +26,12 @@ const UNITS: [(&str, &str); 5] = [
     ("X1", "xiamen-chengguan"),
     ("N1", "neiqiu-weijian"),
 ];
-const QIDONG: u8 = 1;
-const RENFANG: u8 = 2;
-const SHIER: u8 = 3;
-const XIAMEN: u8 = 4;
-const NEIQIU: u8 = 5;
-const JUDICIAL: [(&str, &str); 7] = [
+pub(crate) const QIDONG: u8 = 1;
+pub(crate) const RENFANG: u8 = 2;
+pub(crate) const SHIER: u8 = 3;
+pub(crate) const XIAMEN: u8 = 4;
+pub(crate) const NEIQIU: u8 = 5;
+pub(crate) const JUDICIAL: [(&str, &str); 7] = [
     ("reason", "办理案件"),
     ("purpose", "judicial"),
     ("recipient_kind", "court"),
@@ -42,8 +42,14 @@ const JUDICIAL: [(&str, &str); 7] = [
 ];
 
 /// All five agencies in one cluster, an item of each, and a keeper of each unit.
-fn five() -> Cluster {
+pub(crate) fn five() -> Cluster {
+    five_and(Vec::new())
+}
+
+/// The same with people besides.
+pub(crate) fn five_and(people: Vec<RegisterPrincipal>) -> Cluster {
     let mut create = created();
+    create.principals.extend(people);
     create.profiles.extend(PROFILES.map(str::to_owned));
     for (unit, profile) in UNITS {
         create.units.push(AddUnit { unit: id(unit), full_name: unit.to_owned(), profile: id(profile) });
@@ -66,16 +72,16 @@ fn asked(act: RequestAct, of: u8, pairs: &[(&str, &str)]) -> Command {
     Command::SubmitRequest(submit(act, &[of], pairs))
 }
 
-fn view(number: u8, request: RequestId, of: u8) -> Command {
+pub(crate) fn view(number: u8, request: RequestId, of: u8) -> Command {
     Command::BeginSession(BeginSession { session: session(number), under: Under::View(request, item(of)) })
 }
 
-fn standing(number: u8, of: u8) -> Command {
+pub(crate) fn standing(number: u8, of: u8) -> Command {
     let under = Under::StandingView(item(of), "日常检查".to_owned());
     Command::BeginSession(BeginSession { session: session(number), under })
 }
 
-fn without<'a>(pairs: &[(&'a str, &'a str)], name: &str) -> Vec<(&'a str, &'a str)> {
+pub(crate) fn without<'a>(pairs: &[(&'a str, &'a str)], name: &str) -> Vec<(&'a str, &'a str)> {
     pairs.iter().filter(|(own, _)| *own != name).copied().collect()
 }
 

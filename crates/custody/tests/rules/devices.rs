@@ -621,6 +621,7 @@ fn rows_of_devices_are_stored_as_they_always_were() {
         at: START,
         seq: RecordSeq(8),
         seen: Some(seen),
+        request: None,
     };
     let described = DeviceRow {
         id: d1(),

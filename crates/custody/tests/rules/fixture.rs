@@ -11,6 +11,7 @@ use strongroom_custody::{
         SealOriginal, SubmitRequest, Tick, Under,
     },
     device::Way,
+    mandate::MandateKind,
     profile::{Profile, RequestAct},
     request::RequestRow,
     retention::{self, Kept},
@@ -495,6 +496,20 @@ fn act_of(command: &Command) -> Act {
         Command::ProposeProfile(_) => Act::ProfilePropose,
         Command::ApproveProfile(_) => Act::ProfileApprove,
         Command::WithdrawProfile(_) => Act::ProfileWithdraw,
+        Command::GiveMandate(give) => match give.kind {
+            MandateKind::Appointment => Act::MandateAppoint,
+            MandateKind::Delegation => Act::MandateDelegate,
+        },
+        Command::ConfirmMandate(_) => Act::MandateConfirm,
+        Command::RevokeMandate(_) => Act::MandateRevoke,
+        Command::WithdrawRequest(_) => Act::RequestWithdraw,
+        Command::RevokeRequest(_) => Act::RequestRevoke,
+        Command::FilePaper(_) => Act::PaperFile,
+        Command::AttestPaper(_) => Act::PaperAttest,
+        Command::EnterOral(_) => Act::OralEnter,
+        Command::ConfirmOral(_) => Act::OralConfirm,
+        Command::GiveList(_) => Act::ListGive,
+        Command::CloseList(_) => Act::ListClose,
     }
 }
 
@@ -574,6 +589,17 @@ fn named_items(command: &Command) -> Vec<ItemId> {
         Command::RecordExemption(exempt) => exempt.work_record.into_iter().collect(),
         Command::FileStatement(file) => vec![file.item],
         Command::ProposeProfile(_) | Command::ApproveProfile(_) | Command::WithdrawProfile(_) => Vec::new(),
+        Command::GiveMandate(_)
+        | Command::ConfirmMandate(_)
+        | Command::RevokeMandate(_)
+        | Command::WithdrawRequest(_)
+        | Command::RevokeRequest(_)
+        | Command::AttestPaper(_)
+        | Command::EnterOral(_)
+        | Command::ConfirmOral(_)
+        | Command::CloseList(_) => Vec::new(),
+        Command::FilePaper(file) => vec![file.form],
+        Command::GiveList(give) => give.items.clone(),
     }
 }
 

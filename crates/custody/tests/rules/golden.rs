@@ -4,7 +4,8 @@
 use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 use strongroom_custody::{
-    Answer,
+    Act, Answer,
+    approval::{ApprovalRow, OralApproval, PaperApproval, PaperRow},
     case::{Archive, ArchiveRow, BindingRow, CaseRow, CaseState, Outcome, Term},
     clock::{ClockRow, ReadingRow},
     correction::{ApprovedRow, CorrectionRow, Mistake, StepRow},
@@ -13,14 +14,16 @@ use strongroom_custody::{
     floors::{VersionRow, VersionsRow},
     hold::{HoldQuery, HoldRow, HoldState},
     keeping::{Class, ClassRow, ExtensionRow, KeepingRow, RestrictionKind, RestrictionRow, TriggerRow},
+    mandate::{Mandate, MandateEnd, MandateKind, MandateScope, MandatesRow, UnderMandate},
     profile::{Profile, RequestAct},
     proposal::{ProposalApproval, ProposalRow},
-    request::{ApprovalRow, RequestRow, RequestState},
+    request::{RequestRow, RequestState, RequestStep},
     session::SessionRow,
     tables::{
         AbsentShard, CountersRow, DeviceRow, DeviceType, ItemRow, LabelValue, ManifestStep, PrincipalRow, ProfileRow,
         Retention, UnitRow, UploadRow,
     },
+    viewlist::{ListClosed, ListKind, ViewListRow},
 };
 use strongroom_types::{
     BatchId, ChunkIndex, CorrectionId, EraseList, EraseTarget, NodeId, Reason, RecordSeq, Refusal, RequestId, Role,
@@ -116,6 +119,12 @@ fn rows_are_stored_as_they_always_were() {
         line("requests pending", &request(RequestState::Pending)),
         line("requests approved", &request(RequestState::Approved(START.plus_ms(DAY)))),
         line("requests rejected", &request(RequestState::Rejected(id("head"), "no basis".to_owned()))),
+        line("requests withdrawn", &request(RequestState::Withdrawn(id("legal"), "not needed".to_owned()))),
+        line("requests revoked", &request(RequestState::Revoked(id("head"), "mistaken".to_owned()))),
+        line("requests lapsed", &request(RequestState::Lapsed(START))),
+        line("requests with everything", &full_request()),
+        line("mandates", &mandates()),
+        line("view_lists", &view_list()),
         line("sessions", &reading(None)),
         line("sessions ended", &reading(Some(RecordSeq(12)))),
         line("clock", &clock()),
@@ -341,8 +350,79 @@ fn request(state: RequestState) -> RequestRow {
         profile: id("dev"),
         version: 1,
         state,
-        approvals: vec![ApprovalRow { approver: id("head"), role: Role::Head, at: START, seq: RecordSeq(8) }],
+        approvals: vec![approval()],
         uses: 1,
+        steps: Vec::new(),
+        paper: None,
+    }
+}
+
+fn approval() -> ApprovalRow {
+    ApprovalRow {
+        approver: id("head"),
+        role: Role::Head,
+        at: START,
+        seq: RecordSeq(8),
+        mandate: None,
+        paper: None,
+        oral: None,
+    }
+}
+
+/// A request with everything that one can hold.
+fn full_request() -> RequestRow {
+    let under = UnderMandate { mandate: RecordSeq(5), kind: MandateKind::Delegation, given_by: id("head") };
+    let paper = PaperApproval { form: item(4), filed_by: id("legal-2"), attested_by: id("archivist") };
+    let oral = OralApproval {
+        entered_by: id("legal-2"),
+        witness: id("custodian"),
+        said_at: START,
+        reason: "急".to_owned(),
+        confirm_by: START.plus_ms(DAY),
+        confirmed: Some(taken(Role::Head)),
+    };
+    let waits = PaperRow { form: item(4), approver: id("head"), filed_by: id("legal-2"), at: START, seq: RecordSeq(6) };
+    let step = |act, by: Option<&str>| RequestStep { act, by: by.map(id), at: START, seq: RecordSeq(7) };
+    RequestRow {
+        approvals: vec![
+            ApprovalRow { mandate: Some(under), ..approval() },
+            ApprovalRow { paper: Some(paper), ..approval() },
+            ApprovalRow { oral: Some(oral), ..approval() },
+        ],
+        steps: vec![step(Act::RequestSubmit, Some("legal")), step(Act::RequestLapse, None)],
+        paper: Some(waits),
+        ..request(RequestState::Pending)
+    }
+}
+
+fn mandates() -> MandatesRow {
+    let mandate = Mandate {
+        kind: MandateKind::Appointment,
+        role: Role::Head,
+        scope: MandateScope { acts: vec![RequestAct::View], unit: Some(unit("U1")), profile: Some(id("dev")) },
+        from: START,
+        until: START.plus_ms(DAY),
+        document: "任字7号".to_owned(),
+        given_by: id("security"),
+        at: START,
+        seq: RecordSeq(4),
+        confirmed: Some(taken(Role::Legal)),
+        revoked: Some(MandateEnd { by: id("head"), at: START, reason: "回任".to_owned(), seq: RecordSeq(9) }),
+    };
+    MandatesRow { mandates: vec![mandate] }
+}
+
+fn view_list() -> ViewListRow {
+    ViewListRow {
+        kind: ListKind::Complaint,
+        viewer: id("inspector"),
+        items: vec![item(1)],
+        document: "投诉7号".to_owned(),
+        given_by: id("legal"),
+        at: START,
+        until: START.plus_ms(DAY),
+        seq: RecordSeq(4),
+        closed: Some(ListClosed { by: id("inspector"), at: START, result: "无问题".to_owned(), seq: RecordSeq(9) }),
     }
 }
 
@@ -419,4 +499,16 @@ fn reading(ended: Option<RecordSeq>) -> SessionRow {
 fn clock() -> ClockRow {
     let reading = ReadingRow { node: NodeId(1), boot_id: [7; 16], boottime_ms: 90_000, t: START };
     ClockRow { t: START, wall: START.plus_ms(5), readings: vec![reading], outages_ms: 60_000, trial_ms: 0, ticks: 7 }
+}
+
+#[test]
+fn a_request_that_was_stored_before_its_steps_were_is_still_read() {
+    let hex = "8b03018250010101010101010101010101010101015002020202020202020202020202020202a166726561736f\
+         6e67e6a188e4bbb635656c6567616c1b0000019ca70441c063646576018201811b0000019cac2a9dc081846468\
+         656164071b0000019ca70441c00801";
+    let bytes: Vec<u8> = (0..hex.len() / 2)
+        .map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).expect("hexadecimal digits"))
+        .collect();
+    let row: RequestRow = minicbor::decode(&bytes).expect("decodes");
+    assert_eq!(row, request(RequestState::Approved(START.plus_ms(DAY))));
 }

@@ -25,6 +25,11 @@ mod samples;
 mod sessions;
 mod uploads;
 
+mod approvals;
+mod asking;
+mod mandates;
+mod viewlists;
+
 mod activities;
 mod deadlines;
 mod devices;

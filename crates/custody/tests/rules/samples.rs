@@ -7,13 +7,14 @@ use strongroom_custody::{
         AddPhase, AttachItem, CorrectActivity, Corrected, DelayReason, Document, Moment, Officer, OpenActivity,
         SetMoment,
     },
+    approval::{AttestPaper, ConfirmOral, EnterOral, FilePaper},
     case::{Archive, ArchiveCase, BindCase, CloseCase, OpenCase, Outcome, ReopenCase, Term},
     clearance::ClearPerson,
     clock::Reading,
     command::{
         AddDevice, AddUnit, AdvanceClock, ApproveProfile, ApproveRequest, BeginSession, EndSession, ExpireUploads,
         LabelItem, NoteRefusal, ProposeProfile, RegisterPrincipal, RejectRequest, ReleaseQuarantine, ResumeUpload,
-        RevokePrincipal, RotatePrincipal, Seal, Tick, Under, WithdrawProfile,
+        RevokePrincipal, RevokeRequest, RotatePrincipal, Seal, Tick, Under, WithdrawProfile, WithdrawRequest,
     },
     correction::{ApproveCorrection, Mistake, ProposeCorrection, WithdrawCorrection},
     device::{
@@ -29,10 +30,12 @@ use strongroom_custody::{
     interruption::{Cause, RecordInterruption, VoiceNote},
     keeper::NameKeeper,
     keeping::{Class, ClassifyItem, ExtendItem, RestrictItem, RestrictionKind, TriggerItem},
+    mandate::{ConfirmMandate, GiveMandate, MandateKind, MandateScope, RevokeMandate},
     notice::AcknowledgeNotice,
     profile::RequestAct,
     statement::{FileStatement, StatementOf},
     tables::{AbsentShard, DeviceAsset, DeviceType},
+    viewlist::{CloseList, GiveList, ListKind},
 };
 use strongroom_types::{
     BatchId, ChunkIndex, CorrectionId, DiskId, NodeId, Reason, RecordSeq, Refusal, RequestId, Role, ShardIndex,
@@ -148,6 +151,7 @@ pub(crate) fn of_clients() -> Vec<Command> {
     .into_iter()
     .chain(of_devices())
     .chain(of_activities())
+    .chain(of_requests())
     .collect()
 }
 
@@ -288,6 +292,48 @@ fn of_activities() -> Vec<Command> {
     ]
 }
 
+/// Requests, mandates and lists of people whom nobody knows.
+fn of_requests() -> Vec<Command> {
+    let give = |kind, acts: Vec<RequestAct>, unit: Option<&str>| {
+        Command::GiveMandate(GiveMandate {
+            kind,
+            holder: id("stranger"),
+            role: Role::Head,
+            scope: MandateScope { acts, unit: unit.map(id), profile: unit.map(|_| id("dev")) },
+            from: unit.map(|_| START),
+            until: START.plus_ms(DAY),
+            document: "任字〔2026〕7号".to_owned(),
+        })
+    };
+    let (holder, mandate, request, reason) = (id("stranger"), RecordSeq(999), NO_REQUEST, "x".to_owned());
+    vec![
+        give(MandateKind::Appointment, Vec::new(), None),
+        give(MandateKind::Delegation, vec![RequestAct::View, RequestAct::Copy], Some("U1")),
+        Command::ConfirmMandate(ConfirmMandate { holder, mandate }),
+        Command::RevokeMandate(RevokeMandate { holder: id("stranger"), mandate, reason: reason.clone() }),
+        Command::WithdrawRequest(WithdrawRequest { request, reason: reason.clone() }),
+        Command::RevokeRequest(RevokeRequest { request, reason: reason.clone() }),
+        Command::FilePaper(FilePaper { request, form: item(8), approver: id("head") }),
+        Command::AttestPaper(AttestPaper { request, paper: RecordSeq(999) }),
+        Command::EnterOral(EnterOral {
+            request,
+            approver: id("head"),
+            witness: id("custodian"),
+            said_at: START,
+            reason,
+        }),
+        Command::ConfirmOral(ConfirmOral { request }),
+        Command::GiveList(GiveList {
+            kind: ListKind::Complaint,
+            viewer: id("stranger"),
+            items: vec![item(7), item(8)],
+            document: "投诉7号".to_owned(),
+            until: START.plus_ms(DAY),
+        }),
+        Command::CloseList(CloseList { viewer: id("stranger"), list: RecordSeq(999), result: "无问题".to_owned() }),
+    ]
+}
+
 /// An activity of an hour that began two hours before the start of the test.
 pub(crate) fn opening(name: &str, unit: &str) -> OpenActivity {
     let officer =
@@ -418,6 +464,17 @@ pub(crate) const fn number(command: &Command) -> u8 {
         Command::ProposeProfile(_) => 41,
         Command::ApproveProfile(_) => 42,
         Command::WithdrawProfile(_) => 43,
+        Command::GiveMandate(_) => 120,
+        Command::ConfirmMandate(_) => 121,
+        Command::RevokeMandate(_) => 122,
+        Command::WithdrawRequest(_) => 123,
+        Command::RevokeRequest(_) => 124,
+        Command::FilePaper(_) => 125,
+        Command::AttestPaper(_) => 126,
+        Command::EnterOral(_) => 127,
+        Command::ConfirmOral(_) => 128,
+        Command::GiveList(_) => 129,
+        Command::CloseList(_) => 130,
     }
 }
 
@@ -428,5 +485,8 @@ fn there_is_a_sample_of_every_command() {
     numbers.dedup();
     let gone = 19;
     let kept = (0..=35).filter(|number| *number != gone);
-    assert_eq!(numbers, kept.chain(41..=43).chain(46..=65).chain(71..=79).chain([86]).collect::<Vec<_>>());
+    assert_eq!(
+        numbers,
+        kept.chain(41..=43).chain(46..=65).chain(71..=79).chain([86]).chain(120..=130).collect::<Vec<_>>()
+    );
 }
