@@ -19,8 +19,10 @@ mod disposal;
 mod hold;
 mod ingest;
 mod item;
+mod mandate;
 mod request;
 mod view;
+mod view_list;
 
 mod cluster;
 mod ledger;
@@ -84,6 +86,12 @@ pub(crate) enum Command {
     /// Requests for footage and their approvals
     #[command(subcommand)]
     Request(request::Request),
+    /// Mandates 授权: deputies who are appointed to preside, and rights that were lent
+    #[command(subcommand)]
+    Mandate(mandate::Mandate),
+    /// Lists of items that are handed to a reviewer or an inspector to look at
+    #[command(subcommand)]
+    ViewList(view_list::ViewList),
     /// Disposal 销毁: the only delete, from the proposal to the certificate
     #[command(subcommand)]
     Disposal(disposal::Disposal),
@@ -121,6 +129,8 @@ impl Command {
             Self::Hold(command) => on_one_thread(command.run(globals)),
             Self::Correction(command) => on_one_thread(command.run(globals)),
             Self::Request(command) => on_one_thread(command.run(globals)),
+            Self::Mandate(command) => on_one_thread(command.run(globals)),
+            Self::ViewList(command) => on_one_thread(command.run(globals)),
             Self::Disposal(command) => on_one_thread(command.run(globals)),
             Self::CopyOut(command) => on_threads(command.run(globals)),
             Self::View(command) => on_threads(command.run(globals)),

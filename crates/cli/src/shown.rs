@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use strongroom_proto::catalog::Item;
-use strongroom_proto::request::{Act, Request, RequestState};
+use strongroom_proto::request::{Act, Approval, Request, RequestState, Step};
 use strongroom_types::{RecordSeq, UnixMillis};
 
 use crate::failure::Failure;
@@ -118,18 +118,27 @@ pub(crate) fn items_page(page: &mut Page, items: &[Item]) {
 
 /// A request as JSON.
 pub(crate) fn request_json(request: &Request) -> Value {
-    let approvals: Vec<Value> = request
-        .approvals
+    let approvals: Vec<Value> = request.approvals.iter().map(approval_json).collect();
+    let steps: Vec<Value> = request
+        .steps
         .iter()
-        .map(|approval| {
+        .map(|step| {
             json!({
-                "approver": approval.approver,
-                "role": approval.role,
-                "approved_at": time(approval.approved_at_unix_ms),
-                "record": approval.record_seq,
+                "act": step.act,
+                "by": some(&step.by),
+                "at": time(step.at_unix_ms),
+                "record": step.record_seq,
             })
         })
         .collect();
+    let paper = request.paper.as_ref().map(|paper| {
+        json!({
+            "form": item_id(&paper.form_item_id),
+            "approver": paper.approver,
+            "filed_by": paper.filed_by,
+            "record": paper.record_seq,
+        })
+    });
     json!({
         "request": request.request_id,
         "state": state(request.state()),
@@ -145,13 +154,47 @@ pub(crate) fn request_json(request: &Request) -> Value {
         "uses_max": request.uses_max,
         "executor": request.executor_role,
         "rejection": some(&request.rejection),
+        "decide_by": time(request.decide_by_unix_ms),
+        "next": request.next,
+        "steps": steps,
+        "paper": paper,
     })
+}
+
+fn approval_json(approval: &Approval) -> Value {
+    json!({
+        "approver": approval.approver,
+        "role": approval.role,
+        "approved_at": time(approval.approved_at_unix_ms),
+        "record": approval.record_seq,
+        "mandate": approval.mandate_record_seq,
+        "mandate_kind": some(&approval.mandate_kind),
+        "mandate_given_by": some(&approval.mandate_given_by),
+        "form": item_id(&approval.form_item_id),
+        "entered_by": some(&approval.entered_by),
+        "witness": some(&approval.witness),
+        "said_at": approval.said_at_unix_ms.map(time),
+        "confirm_by": approval.confirm_by_unix_ms.map(time),
+        "confirmed_by": some(&approval.confirmed_by),
+    })
+}
+
+/// An approval on one line: by whom, in which role, and how where it was not by their own hand.
+fn approval_line(approval: &Approval) -> String {
+    let how = match (approval.mandate_record_seq, item_id(&approval.form_item_id), approval.said_at_unix_ms) {
+        (_, Some(form), _) => format!(", paper {form} attested by {}", approval.witness),
+        (_, None, Some(said)) => format!(", said at {}, heard by {}", time(said), approval.witness),
+        (Some(mandate), None, None) => {
+            format!(", {} #{mandate} by {}", approval.mandate_kind, approval.mandate_given_by)
+        }
+        (None, None, None) => String::new(),
+    };
+    format!("{} ({}{how})", approval.approver, approval.role)
 }
 
 /// A request for people.
 pub(crate) fn request_page(page: &mut Page, request: &Request) {
-    let approvals: Vec<_> =
-        request.approvals.iter().map(|approval| format!("{} ({})", approval.approver, approval.role)).collect();
+    let approvals: Vec<_> = request.approvals.iter().map(approval_line).collect();
     page.facts(&[
         ("request", request.request_id.clone()),
         ("state", state(request.state()).to_owned()),
@@ -166,7 +209,11 @@ pub(crate) fn request_page(page: &mut Page, request: &Request) {
         ("uses", format!("{}/{}", request.uses, request.uses_max)),
         ("executor", request.executor_role.clone()),
         ("rejection", request.rejection.clone()),
+        ("next", request.next.join("; ")),
     ]);
+    let step =
+        |step: &Step| vec![step.act.clone(), step.by.clone(), time(step.at_unix_ms), step.record_seq.to_string()];
+    page.table(&["act", "actor", "when", "record"], &request.steps.iter().map(step).collect::<Vec<_>>());
 }
 
 fn ids(items: &[Bytes]) -> String {
@@ -194,6 +241,9 @@ pub(crate) const fn state(state: RequestState) -> &'static str {
         RequestState::Rejected => "rejected",
         RequestState::Expired => "expired",
         RequestState::Spent => "spent",
+        RequestState::Withdrawn => "withdrawn",
+        RequestState::Revoked => "revoked",
+        RequestState::Lapsed => "lapsed",
     }
 }
 

@@ -66,6 +66,7 @@ mod device;
 mod disposal;
 mod hold;
 mod keeping;
+mod mandate;
 
 pub use activity::ActivityFilter;
 pub use case::DossierTerm;
@@ -220,6 +221,88 @@ impl Client {
             reason: reason.to_owned(),
         };
         present("request", unary!(self, RequestServiceClient, reject_request, request)?.request)
+    }
+
+    /// Withdraws one's own request.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn withdraw_request(&self, request: RequestId, reason: &str) -> Result<request::Request, ClientError> {
+        let request = request::WithdrawRequestRequest {
+            idempotency_key: new_key().to_string(),
+            request_id: request.to_string(),
+            reason: reason.to_owned(),
+        };
+        present("request", unary!(self, RequestServiceClient, withdraw_request, request)?.request)
+    }
+
+    /// Takes an approval or a grant back.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn revoke_request(&self, request: RequestId, reason: &str) -> Result<request::Request, ClientError> {
+        let request = request::RevokeRequestRequest {
+            idempotency_key: new_key().to_string(),
+            request_id: request.to_string(),
+            reason: reason.to_owned(),
+        };
+        present("request", unary!(self, RequestServiceClient, revoke_request, request)?.request)
+    }
+
+    /// Files a form that `approver` signed.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn file_paper(
+        &self,
+        request: RequestId,
+        form: ItemId,
+        approver: &PrincipalId,
+    ) -> Result<request::Request, ClientError> {
+        let request = request::FilePaperRequest {
+            idempotency_key: new_key().to_string(),
+            request_id: request.to_string(),
+            form_item_id: id(form.as_bytes()),
+            approver: approver.to_string(),
+        };
+        present("request", unary!(self, RequestServiceClient, file_paper, request)?.request)
+    }
+
+    /// Attests to having seen the form that was filed with record `paper`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn attest_paper(&self, request: RequestId, paper: RecordSeq) -> Result<request::Request, ClientError> {
+        let request = request::AttestPaperRequest {
+            idempotency_key: new_key().to_string(),
+            request_id: request.to_string(),
+            paper_record_seq: paper.0,
+        };
+        present("request", unary!(self, RequestServiceClient, attest_paper, request)?.request)
+    }
+
+    /// Enters an oral approval; the idempotency key is drawn here.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn enter_oral_approval(
+        &self,
+        mut request: request::EnterOralApprovalRequest,
+    ) -> Result<request::Request, ClientError> {
+        request.idempotency_key = new_key().to_string();
+        present("request", unary!(self, RequestServiceClient, enter_oral_approval, request)?.request)
+    }
+
+    /// Confirms an oral approval.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn confirm_oral_approval(&self, request: RequestId) -> Result<request::Request, ClientError> {
+        let request = request::ConfirmOralApprovalRequest {
+            idempotency_key: new_key().to_string(),
+            request_id: request.to_string(),
+        };
+        present("request", unary!(self, RequestServiceClient, confirm_oral_approval, request)?.request)
     }
 
     /// One request.

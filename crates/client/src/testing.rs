@@ -24,6 +24,7 @@ use strongroom_proto::ingest::{
     OpenUploadResponse, SealRequest, SealResponse, UploadAccepted, UploadProgress, UploadReceived, UploadRequest,
     UploadResponse,
 };
+use strongroom_proto::request;
 use strongroom_proto::request::request_service_server::{RequestService, RequestServiceServer};
 use strongroom_proto::request::{
     Act, Approval, ApproveRequestRequest, ApproveRequestResponse, ListRequestsRequest, ListRequestsResponse,
@@ -396,6 +397,69 @@ impl RequestService for Fake {
     }
 
     async fn list_requests(&self, _: Request<ListRequestsRequest>) -> Result<Response<ListRequestsResponse>, Status> {
+        Err(refuse(Reason::NoSuchAct))
+    }
+
+    async fn withdraw_request(
+        &self,
+        _: Request<request::WithdrawRequestRequest>,
+    ) -> Result<Response<request::WithdrawRequestResponse>, Status> {
+        Err(refuse(Reason::NoSuchAct))
+    }
+
+    async fn revoke_request(
+        &self,
+        _: Request<request::RevokeRequestRequest>,
+    ) -> Result<Response<request::RevokeRequestResponse>, Status> {
+        Err(refuse(Reason::NoSuchAct))
+    }
+
+    async fn file_paper(
+        &self,
+        _: Request<request::FilePaperRequest>,
+    ) -> Result<Response<request::FilePaperResponse>, Status> {
+        Err(refuse(Reason::NoSuchAct))
+    }
+
+    async fn attest_paper(
+        &self,
+        _: Request<request::AttestPaperRequest>,
+    ) -> Result<Response<request::AttestPaperResponse>, Status> {
+        Err(refuse(Reason::NoSuchAct))
+    }
+
+    async fn enter_oral_approval(
+        &self,
+        _: Request<request::EnterOralApprovalRequest>,
+    ) -> Result<Response<request::EnterOralApprovalResponse>, Status> {
+        Err(refuse(Reason::NoSuchAct))
+    }
+
+    async fn confirm_oral_approval(
+        &self,
+        _: Request<request::ConfirmOralApprovalRequest>,
+    ) -> Result<Response<request::ConfirmOralApprovalResponse>, Status> {
+        Err(refuse(Reason::NoSuchAct))
+    }
+
+    async fn give_view_list(
+        &self,
+        _: Request<request::GiveViewListRequest>,
+    ) -> Result<Response<request::GiveViewListResponse>, Status> {
+        Err(refuse(Reason::NoSuchAct))
+    }
+
+    async fn close_view_list(
+        &self,
+        _: Request<request::CloseViewListRequest>,
+    ) -> Result<Response<request::CloseViewListResponse>, Status> {
+        Err(refuse(Reason::NoSuchAct))
+    }
+
+    async fn list_view_lists(
+        &self,
+        _: Request<request::ListViewListsRequest>,
+    ) -> Result<Response<request::ListViewListsResponse>, Status> {
         Err(refuse(Reason::NoSuchAct))
     }
 }

@@ -13,6 +13,7 @@ mod disposal;
 mod hold;
 mod ingest;
 mod ledger;
+mod mandate;
 mod profile;
 mod record;
 mod request;
@@ -28,7 +29,8 @@ use strongroom_proto::{
     correction::correction_service_server::CorrectionServiceServer, device::device_service_server::DeviceServiceServer,
     disposal::disposal_service_server::DisposalServiceServer, hold::hold_service_server::HoldServiceServer,
     ingest::ingest_service_server::IngestServiceServer, ledger::ledger_service_server::LedgerServiceServer,
-    profile::profile_service_server::ProfileServiceServer, request::request_service_server::RequestServiceServer,
+    mandate::mandate_service_server::MandateServiceServer, profile::profile_service_server::ProfileServiceServer,
+    request::request_service_server::RequestServiceServer,
 };
 use strongroom_types::limits;
 use tonic::service::Routes;
@@ -55,6 +57,7 @@ pub(crate) fn routes<H: Health>(node: &Arc<Node>, edge: Edge, health: HealthServ
         .add_service(sized!(CaseServiceServer, case::Cases(edge.clone())))
         .add_service(sized!(CorrectionServiceServer, correction::Corrections(edge.clone())))
         .add_service(sized!(RequestServiceServer, request::Requests(edge.clone())))
+        .add_service(sized!(MandateServiceServer, mandate::Mandates(edge.clone())))
         .add_service(sized!(DisposalServiceServer, disposal::Disposals(edge.clone())))
         .add_service(sized!(AccessServiceServer, access::Access(edge.clone())))
         .add_service(sized!(AdminServiceServer, admin::Admin(edge.clone())))

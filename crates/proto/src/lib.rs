@@ -23,6 +23,12 @@ pub mod request {
     tonic::include_proto!("strongroom.request.v1");
 }
 
+/// Mandates.
+#[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
+pub mod mandate {
+    tonic::include_proto!("strongroom.mandate.v1");
+}
+
 /// Holds.
 #[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
 pub mod hold {

@@ -170,7 +170,10 @@ fn exemptions(globals: &Globals, rows: &[Exemption]) -> Result<(), Failure> {
 }
 
 fn notices(globals: &Globals, rows: &[Notice]) -> Result<(), Failure> {
-    let about = |row: &Notice| some(&row.activity_id).unwrap_or(&row.device_id).to_owned();
+    let about = |row: &Notice| {
+        let about = [&row.activity_id, &row.device_id, &row.request_id].into_iter().find(|about| !about.is_empty());
+        about.cloned().unwrap_or_default()
+    };
     let row = |row: &Notice| {
         vec![
             row.record_seq.to_string(),
@@ -191,6 +194,7 @@ fn notices(globals: &Globals, rows: &[Notice]) -> Result<(), Failure> {
                 "finding": row.finding,
                 "activity": some(&row.activity_id),
                 "device": some(&row.device_id),
+                "request": some(&row.request_id),
                 "at": time(row.at_unix_ms),
                 "seen_by": some(&row.seen_by),
                 "opinion": some(&row.opinion),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use clap::{Subcommand, ValueEnum};
 use strongroom_client::Page;
 use strongroom_proto::request;
-use strongroom_types::{ItemId, RequestId};
+use strongroom_types::{ItemId, PrincipalId, RecordSeq, RequestId, UnixMillis};
 
 use crate::failure::Failure;
 use crate::parse;
@@ -44,7 +44,76 @@ pub(crate) enum Request {
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
-    /// One request
+    /// Withdraws one's own request, while it waits
+    ///
+    /// Example: strongroom --as legal request withdraw REQ-1 --reason 已由当事人提供
+    Withdraw {
+        /// Such as REQ-1
+        request: RequestId,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Takes an approval back, and with it the grant; whoever approved may, and of a grant legal too
+    ///
+    /// What is being read under it ends at the next read. Example: strongroom --as head request revoke REQ-1 --reason 误批
+    Revoke {
+        /// Such as REQ-1
+        request: RequestId,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Files a form that an approver signed on paper, as legal
+    ///
+    /// The scan is ingested first, like any original. Example: strongroom request file-paper REQ-1 --form ITEM --approver head
+    FilePaper {
+        /// Such as REQ-1
+        request: RequestId,
+        /// The signed form, as an item
+        #[arg(long, value_name = "ITEM")]
+        form: ItemId,
+        /// Who signed it
+        #[arg(long, value_name = "NAME")]
+        approver: PrincipalId,
+    },
+    /// Attests, as a second person, to having seen a form: it then is the approval of whoever signed it
+    ///
+    /// `request show` tells the number. Example: strongroom --as archivist request attest REQ-1 --paper 57
+    Attest {
+        /// Such as REQ-1
+        request: RequestId,
+        /// Number of the filing that was looked at
+        #[arg(long, value_name = "RECORD")]
+        paper: u64,
+    },
+    /// Enters an approval that was given by word of mouth, as legal; only where the profile says urgent-oral
+    ///
+    /// Example: strongroom request enter-oral REQ-1 --approver head --witness li --said-at 2026-03-01T21:40:00 --reason 现场等候
+    EnterOral {
+        /// Such as REQ-1
+        request: RequestId,
+        /// Who gave it
+        #[arg(long, value_name = "NAME")]
+        approver: PrincipalId,
+        /// Who heard it too
+        #[arg(long, value_name = "NAME")]
+        witness: PrincipalId,
+        /// When it was said
+        #[arg(long, value_name = "TIME")]
+        said_at: UnixMillis,
+        /// Why it could not wait
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Confirms what one said, within a day of saying it; the head may too
+    ///
+    /// Example: strongroom --as head request confirm-oral REQ-1
+    ConfirmOral {
+        /// Such as REQ-1
+        request: RequestId,
+    },
+    /// One request: where it stands, every step, and who can do what next
     Show {
         /// Such as REQ-1
         request: RequestId,
@@ -76,7 +145,7 @@ pub(crate) enum Act {
 }
 
 impl Act {
-    const fn wire(self) -> request::Act {
+    pub(crate) const fn wire(self) -> request::Act {
         match self {
             Self::View => request::Act::View,
             Self::Copy => request::Act::Copy,
@@ -98,6 +167,22 @@ impl Request {
             }
             Self::Approve { request } => client.approve_request(request).await?,
             Self::Reject { request, reason } => client.reject_request(request, &reason).await?,
+            Self::Withdraw { request, reason } => client.withdraw_request(request, &reason).await?,
+            Self::Revoke { request, reason } => client.revoke_request(request, &reason).await?,
+            Self::FilePaper { request, form, approver } => client.file_paper(request, form, &approver).await?,
+            Self::Attest { request, paper } => client.attest_paper(request, RecordSeq(paper)).await?,
+            Self::EnterOral { request, approver, witness, said_at, reason } => {
+                let entry = request::EnterOralApprovalRequest {
+                    request_id: request.to_string(),
+                    approver: approver.to_string(),
+                    witness: witness.to_string(),
+                    said_at_unix_ms: said_at.0,
+                    reason,
+                    ..Default::default()
+                };
+                client.enter_oral_approval(entry).await?
+            }
+            Self::ConfirmOral { request } => client.confirm_oral_approval(request).await?,
             Self::Show { request } => client.show_request(request).await?,
             Self::List { pending, limit } => return list(globals, &client, pending, limit).await,
         };

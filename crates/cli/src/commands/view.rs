@@ -24,6 +24,8 @@ use crate::session::{Globals, Usual};
 use crate::signals;
 
 /// What to view.
+///
+/// Examples: strongroom --as archivist view REQ-1 ITEM; under a standing view, strongroom --as unit-head view ITEM --reason 日常检查
 #[derive(Debug, Args)]
 #[command(allow_missing_positional = true)]
 pub(crate) struct View {
@@ -49,7 +51,7 @@ impl View {
     /// Does it, until Ctrl-C.
     pub(crate) async fn run(self, globals: &Globals) -> Result<(), Failure> {
         let output = globals.output();
-        let client = globals.client(Usual::Archivist)?;
+        let client = globals.client(if self.request.is_some() { Usual::Archivist } else { Usual::UnitHead })?;
         let system = clock::system()?;
         let key: IdempotencyKey = hex::encode(system.draw::<16>()).parse().expect("hexadecimal digits are a name");
         let begun =

@@ -35,10 +35,11 @@ use strongroom_proto::profile::{
     ApproveProfileRequest, ListProposalsRequest, PreviewProfileRequest, ProposeProfileRequest, WithdrawProfileRequest,
 };
 use strongroom_proto::request::{
-    Act as RequestAct, ApproveRequestRequest, ListRequestsRequest, RejectRequestRequest, ShowRequestRequest,
-    SubmitRequestRequest,
+    Act as RequestAct, ApproveRequestRequest, AttestPaperRequest, CloseViewListRequest, ConfirmOralApprovalRequest,
+    EnterOralApprovalRequest, FilePaperRequest, GiveViewListRequest, ListRequestsRequest, ListViewListsRequest,
+    RejectRequestRequest, RevokeRequestRequest, ShowRequestRequest, SubmitRequestRequest, WithdrawRequestRequest,
 };
-use strongroom_proto::{activity, device};
+use strongroom_proto::{activity, device, mandate};
 use tonic::Status;
 use tonic::transport::Channel;
 
@@ -141,6 +142,91 @@ pub(crate) fn table(certificate: Bytes) -> Vec<Call> {
             request_id: NO_REQUEST.to_owned(),
         }),
         row("/strongroom.request.v1.RequestService/ListRequests", Act::RequestList, |_| ListRequestsRequest::default()),
+        row("/strongroom.request.v1.RequestService/WithdrawRequest", Act::RequestWithdraw, |key| {
+            WithdrawRequestRequest {
+                idempotency_key: key,
+                request_id: NO_REQUEST.to_owned(),
+                reason: "a test".to_owned(),
+            }
+        }),
+        row("/strongroom.request.v1.RequestService/RevokeRequest", Act::RequestRevoke, |key| RevokeRequestRequest {
+            idempotency_key: key,
+            request_id: NO_REQUEST.to_owned(),
+            reason: "a test".to_owned(),
+        }),
+        row("/strongroom.request.v1.RequestService/FilePaper", Act::PaperFile, |key| FilePaperRequest {
+            idempotency_key: key,
+            request_id: NO_REQUEST.to_owned(),
+            form_item_id: NOTHING,
+            approver: "head".to_owned(),
+        }),
+        row("/strongroom.request.v1.RequestService/AttestPaper", Act::PaperAttest, |key| AttestPaperRequest {
+            idempotency_key: key,
+            request_id: NO_REQUEST.to_owned(),
+            paper_record_seq: 1,
+        }),
+        row("/strongroom.request.v1.RequestService/EnterOralApproval", Act::OralEnter, |key| {
+            EnterOralApprovalRequest {
+                idempotency_key: key,
+                request_id: NO_REQUEST.to_owned(),
+                approver: "head".to_owned(),
+                witness: "custodian".to_owned(),
+                said_at_unix_ms: 0,
+                reason: "a test".to_owned(),
+            }
+        }),
+        row("/strongroom.request.v1.RequestService/ConfirmOralApproval", Act::OralConfirm, |key| {
+            ConfirmOralApprovalRequest { idempotency_key: key, request_id: NO_REQUEST.to_owned() }
+        }),
+        row("/strongroom.request.v1.RequestService/GiveViewList", Act::ListGive, |key| GiveViewListRequest {
+            idempotency_key: key,
+            kind: "review".to_owned(),
+            viewer: "nobody".to_owned(),
+            item_ids: vec![NOTHING],
+            document: "a test".to_owned(),
+            until_unix_ms: 0,
+        }),
+        row("/strongroom.request.v1.RequestService/CloseViewList", Act::ListClose, |key| CloseViewListRequest {
+            idempotency_key: key,
+            viewer: "nobody".to_owned(),
+            list_record_seq: 1,
+            result: "a test".to_owned(),
+        }),
+        row("/strongroom.request.v1.RequestService/ListViewLists", Act::ListShow, |_| ListViewListsRequest::default()),
+        row("/strongroom.mandate.v1.MandateService/AppointDeputy", Act::MandateAppoint, |key| {
+            mandate::AppointDeputyRequest {
+                idempotency_key: key,
+                holder: "nobody".to_owned(),
+                document: "a test".to_owned(),
+                ..Default::default()
+            }
+        }),
+        row("/strongroom.mandate.v1.MandateService/ConfirmAppointment", Act::MandateConfirm, |key| {
+            mandate::ConfirmAppointmentRequest {
+                idempotency_key: key,
+                holder: "nobody".to_owned(),
+                mandate_record_seq: 1,
+            }
+        }),
+        row("/strongroom.mandate.v1.MandateService/DelegateRight", Act::MandateDelegate, |key| {
+            mandate::DelegateRightRequest {
+                idempotency_key: key,
+                holder: "nobody".to_owned(),
+                role: "head".to_owned(),
+                ..Default::default()
+            }
+        }),
+        row("/strongroom.mandate.v1.MandateService/RevokeMandate", Act::MandateRevoke, |key| {
+            mandate::RevokeMandateRequest {
+                idempotency_key: key,
+                holder: "nobody".to_owned(),
+                mandate_record_seq: 1,
+                reason: "a test".to_owned(),
+            }
+        }),
+        row("/strongroom.mandate.v1.MandateService/ListMandates", Act::MandateList, |_| {
+            mandate::ListMandatesRequest::default()
+        }),
         row("/strongroom.disposal.v1.DisposalService/PlanDisposal", Act::DisposalPlan, |_| PlanDisposalRequest {
             item_ids: vec![NOTHING],
         }),

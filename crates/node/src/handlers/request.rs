@@ -4,26 +4,35 @@ use bytes::Bytes;
 use strongroom_custody::{
     self as custody, Act,
     access::{Stop, within_unit},
+    approval::{ApprovalRow, AttestPaper, ConfirmOral, EnterOral, FilePaper},
     clock,
-    command::{ApproveRequest, RejectRequest, SubmitRequest},
+    command::{ApproveRequest, RejectRequest, RevokeRequest, SubmitRequest, WithdrawRequest},
     item,
     profile::RequestAct,
     request::{self, RequestRow, RequestState},
-    tables::{PrincipalRow, REQUESTS},
+    tables::{PrincipalRow, REQUESTS, VIEW_LISTS},
+    viewlist::{CloseList, GiveList, ListKind, ViewListRow},
 };
 use strongroom_proto::{
     convert,
     request::{
-        Act as WireAct, Approval, ApproveRequestRequest, ApproveRequestResponse, ListRequestsRequest,
-        ListRequestsResponse, RejectRequestRequest, RejectRequestResponse, Request as WireRequest,
-        RequestState as WireState, ShowRequestRequest, ShowRequestResponse, SubmitRequestRequest,
-        SubmitRequestResponse, request_service_server::RequestService,
+        Act as WireAct, Approval, ApproveRequestRequest, ApproveRequestResponse, AttestPaperRequest,
+        AttestPaperResponse, CloseViewListRequest, CloseViewListResponse, ConfirmOralApprovalRequest,
+        ConfirmOralApprovalResponse, EnterOralApprovalRequest, EnterOralApprovalResponse, FilePaperRequest,
+        FilePaperResponse, GiveViewListRequest, GiveViewListResponse, ListRequestsRequest, ListRequestsResponse,
+        ListViewListsRequest, ListViewListsResponse, Paper, RejectRequestRequest, RejectRequestResponse,
+        Request as WireRequest, RequestState as WireState, RevokeRequestRequest, RevokeRequestResponse,
+        ShowRequestRequest, ShowRequestResponse, Step, SubmitRequestRequest, SubmitRequestResponse, ViewList,
+        WithdrawRequestRequest, WithdrawRequestResponse, request_service_server::RequestService,
     },
 };
-use strongroom_types::{Refusal, RequestId, Role, UnixMillis, limits, rows::Rows};
+use strongroom_types::{PrincipalId, RecordSeq, Refusal, RequestId, Role, UnixMillis, limits, rows::Rows};
 use tonic::{Request, Response, Status};
 
-use crate::edge::{Caller, Edge, Reading, answer, digest, idempotency, page_size, unexpected};
+use super::change::{change, commit};
+use crate::edge::{
+    Caller, Edge, Reading, answer, bound, digest, idempotency, page_size, page_token, parsed, unexpected,
+};
 
 /// Rows that one page looks through.
 const SCAN_ROWS_MAX: usize = 10 * limits::PAGE_ROWS_MAX;
@@ -31,6 +40,19 @@ const SCAN_ROWS_MAX: usize = 10 * limits::PAGE_ROWS_MAX;
 const PAGE_ITEMS_MAX: usize = 50_000;
 
 pub(super) struct Requests(pub(super) Edge);
+
+change!(GiveViewListRequest, "GiveViewList", asked => custody::Command::GiveList(GiveList {
+    kind: convert::one_of("kind", &asked.kind, ListKind::from_name, &ListKind::ALL.map(ListKind::name))?,
+    viewer: convert::parsed("viewer", &asked.viewer)?,
+    items: asked.item_ids.iter().map(|id| convert::fixed("item_ids", id)).collect::<Result<_, _>>()?,
+    document: asked.document,
+    until: convert::instant("until_unix_ms", asked.until_unix_ms)?,
+}));
+change!(CloseViewListRequest, "CloseViewList", asked => custody::Command::CloseList(CloseList {
+    viewer: convert::parsed("viewer", &asked.viewer)?,
+    list: RecordSeq(asked.list_record_seq),
+    result: asked.result,
+}));
 
 #[tonic::async_trait]
 impl RequestService for Requests {
@@ -74,6 +96,130 @@ impl RequestService for Requests {
         let command = RejectRequest { request: request_id(&reject.request_id)?, reason: reject.reason };
         let request = self.decide(&caller, custody::Command::RejectRequest(command), idempotency).await?;
         Ok(Response::new(RejectRequestResponse { request: Some(request) }))
+    }
+
+    async fn withdraw_request(
+        &self,
+        request: Request<WithdrawRequestRequest>,
+    ) -> Result<Response<WithdrawRequestResponse>, Status> {
+        let caller = self.0.caller(&request).await?;
+        let mut asked = request.into_inner();
+        let idempotency = bound!("WithdrawRequest", asked)?;
+        let command = WithdrawRequest { request: request_id(&asked.request_id)?, reason: asked.reason };
+        let request = self.decide(&caller, custody::Command::WithdrawRequest(command), idempotency).await?;
+        Ok(Response::new(WithdrawRequestResponse { request: Some(request) }))
+    }
+
+    async fn revoke_request(
+        &self,
+        request: Request<RevokeRequestRequest>,
+    ) -> Result<Response<RevokeRequestResponse>, Status> {
+        let caller = self.0.caller(&request).await?;
+        let mut asked = request.into_inner();
+        let idempotency = bound!("RevokeRequest", asked)?;
+        let command = RevokeRequest { request: request_id(&asked.request_id)?, reason: asked.reason };
+        let request = self.decide(&caller, custody::Command::RevokeRequest(command), idempotency).await?;
+        Ok(Response::new(RevokeRequestResponse { request: Some(request) }))
+    }
+
+    async fn file_paper(&self, request: Request<FilePaperRequest>) -> Result<Response<FilePaperResponse>, Status> {
+        let caller = self.0.caller(&request).await?;
+        let mut asked = request.into_inner();
+        let idempotency = bound!("FilePaper", asked)?;
+        let command = FilePaper {
+            request: request_id(&asked.request_id)?,
+            form: parsed(convert::fixed("form_item_id", &asked.form_item_id))?,
+            approver: parsed(convert::parsed("approver", &asked.approver))?,
+        };
+        let request = self.decide(&caller, custody::Command::FilePaper(command), idempotency).await?;
+        Ok(Response::new(FilePaperResponse { request: Some(request) }))
+    }
+
+    async fn attest_paper(
+        &self,
+        request: Request<AttestPaperRequest>,
+    ) -> Result<Response<AttestPaperResponse>, Status> {
+        let caller = self.0.caller(&request).await?;
+        let mut asked = request.into_inner();
+        let idempotency = bound!("AttestPaper", asked)?;
+        let paper = RecordSeq(asked.paper_record_seq);
+        let command = AttestPaper { request: request_id(&asked.request_id)?, paper };
+        let request = self.decide(&caller, custody::Command::AttestPaper(command), idempotency).await?;
+        Ok(Response::new(AttestPaperResponse { request: Some(request) }))
+    }
+
+    async fn enter_oral_approval(
+        &self,
+        request: Request<EnterOralApprovalRequest>,
+    ) -> Result<Response<EnterOralApprovalResponse>, Status> {
+        let caller = self.0.caller(&request).await?;
+        let mut asked = request.into_inner();
+        let idempotency = bound!("EnterOralApproval", asked)?;
+        let command = EnterOral {
+            request: request_id(&asked.request_id)?,
+            approver: parsed(convert::parsed("approver", &asked.approver))?,
+            witness: parsed(convert::parsed("witness", &asked.witness))?,
+            said_at: parsed(convert::instant("said_at_unix_ms", asked.said_at_unix_ms))?,
+            reason: asked.reason,
+        };
+        let request = self.decide(&caller, custody::Command::EnterOral(command), idempotency).await?;
+        Ok(Response::new(EnterOralApprovalResponse { request: Some(request) }))
+    }
+
+    async fn confirm_oral_approval(
+        &self,
+        request: Request<ConfirmOralApprovalRequest>,
+    ) -> Result<Response<ConfirmOralApprovalResponse>, Status> {
+        let caller = self.0.caller(&request).await?;
+        let mut asked = request.into_inner();
+        let idempotency = bound!("ConfirmOralApproval", asked)?;
+        let command = ConfirmOral { request: request_id(&asked.request_id)? };
+        let request = self.decide(&caller, custody::Command::ConfirmOral(command), idempotency).await?;
+        Ok(Response::new(ConfirmOralApprovalResponse { request: Some(request) }))
+    }
+
+    async fn give_view_list(
+        &self,
+        request: Request<GiveViewListRequest>,
+    ) -> Result<Response<GiveViewListResponse>, Status> {
+        Ok(Response::new(GiveViewListResponse { record_seq: commit(&self.0, request).await? }))
+    }
+
+    async fn close_view_list(
+        &self,
+        request: Request<CloseViewListRequest>,
+    ) -> Result<Response<CloseViewListResponse>, Status> {
+        Ok(Response::new(CloseViewListResponse { record_seq: commit(&self.0, request).await? }))
+    }
+
+    async fn list_view_lists(
+        &self,
+        request: Request<ListViewListsRequest>,
+    ) -> Result<Response<ListViewListsResponse>, Status> {
+        let caller = self.0.caller(&request).await?;
+        let asked = request.into_inner();
+        let viewer: Option<PrincipalId> = parsed(convert::optional_parsed("viewer", &asked.viewer))?;
+        let (wanted, after) = (page_size(asked.page_size), page_token(&asked.page_token));
+        let wall = self.0.system().clock.wall();
+        let listed = self
+            .0
+            .look(&caller, Reading::of(Act::ListShow), |look| {
+                let rows = &**look.rows;
+                let now = clock::read(rows)?.bounded_wall(wall);
+                let page = match &viewer {
+                    Some(viewer) => VIEW_LISTS.scan(rows, viewer, after.as_deref(), wanted)?,
+                    None => VIEW_LISTS.scan(rows, &(), after.as_deref(), wanted)?,
+                };
+                let next = page.last().filter(|_| page.len() == wanted);
+                let next_page_token = next.map_or_else(Bytes::new, |(key, _)| key.clone().into());
+                // Somebody of one unit sees the lists that they gave and were given.
+                let who = &look.principal;
+                let own = |row: &&ViewListRow| who.unit.is_none() || [&row.viewer, &row.given_by].contains(&&who.id);
+                let lists = page.iter().map(|(_, row)| row).filter(own).map(|row| view_list(row, now)).collect();
+                Ok(ListViewListsResponse { lists, next_page_token })
+            })
+            .await?;
+        Ok(Response::new(listed))
     }
 
     async fn show_request(
@@ -189,13 +335,17 @@ fn message(rows: &dyn Rows, row: &RequestRow, wall: UnixMillis) -> Result<WireRe
             (request::still_missing(row, &rule).into_iter().chain(unregistered).collect(), None, String::new())
         }
         RequestState::Approved(until) => (unregistered.collect(), Some(until.0), String::new()),
-        RequestState::Rejected(by, why) => (Vec::new(), None, format!("{by}: {why}")),
+        RequestState::Rejected(by, why) | RequestState::Withdrawn(by, why) | RequestState::Revoked(by, why) => {
+            (Vec::new(), None, format!("{by}: {why}"))
+        }
+        RequestState::Lapsed(_) => (Vec::new(), None, String::new()),
     };
-    let approvals = row.approvals.iter().map(|approval| Approval {
-        approver: approval.approver.to_string(),
-        role: approval.role.to_string(),
-        approved_at_unix_ms: approval.at.0,
-        record_seq: approval.seq.0,
+    let approvals = row.approvals.iter().map(approval);
+    let steps = row.steps.iter().map(|step| Step {
+        act: step.act.name().to_owned(),
+        by: step.by.as_ref().map_or_else(String::new, ToString::to_string),
+        at_unix_ms: step.at.0,
+        record_seq: step.seq.0,
     });
     let executors: Vec<_> = rule.executors.iter().copied().map(Role::name).collect();
     Ok(WireRequest {
@@ -213,7 +363,55 @@ fn message(rows: &dyn Rows, row: &RequestRow, wall: UnixMillis) -> Result<WireRe
         uses_max: rule.uses,
         executor_role: executors.join(", "),
         rejection,
+        decide_by_unix_ms: request::decide_by(row, &rule).0,
+        next: request::next_steps(row, &rule, now),
+        steps: steps.collect(),
+        paper: row.paper.as_ref().map(|paper| Paper {
+            form_item_id: Bytes::copy_from_slice(paper.form.as_bytes()),
+            approver: paper.approver.to_string(),
+            filed_by: paper.filed_by.to_string(),
+            record_seq: paper.seq.0,
+        }),
     })
+}
+
+fn approval(row: &ApprovalRow) -> Approval {
+    let (paper, oral) = (row.paper.as_ref(), row.oral.as_ref());
+    let entered = paper.map(|paper| &paper.filed_by).or_else(|| oral.map(|oral| &oral.entered_by));
+    let witness = paper.map(|paper| &paper.attested_by).or_else(|| oral.map(|oral| &oral.witness));
+    let confirmed = oral.and_then(|oral| oral.confirmed.as_ref());
+    Approval {
+        approver: row.approver.to_string(),
+        role: row.role.to_string(),
+        approved_at_unix_ms: row.at.0,
+        record_seq: row.seq.0,
+        mandate_record_seq: row.mandate.as_ref().map(|under| under.mandate.0),
+        mandate_kind: row.mandate.as_ref().map_or_else(String::new, |under| under.kind.name().to_owned()),
+        mandate_given_by: row.mandate.as_ref().map_or_else(String::new, |under| under.given_by.to_string()),
+        form_item_id: paper.map_or_else(Bytes::new, |paper| Bytes::copy_from_slice(paper.form.as_bytes())),
+        entered_by: entered.map_or_else(String::new, ToString::to_string),
+        witness: witness.map_or_else(String::new, ToString::to_string),
+        said_at_unix_ms: oral.map(|oral| oral.said_at.0),
+        confirm_by_unix_ms: oral.map(|oral| oral.confirm_by.0),
+        confirmed_by: confirmed.map_or_else(String::new, |step| step.by.to_string()),
+    }
+}
+
+fn view_list(row: &ViewListRow, now: UnixMillis) -> ViewList {
+    let closed = row.closed.as_ref();
+    ViewList {
+        viewer: row.viewer.to_string(),
+        record_seq: row.seq.0,
+        kind: row.kind.name().to_owned(),
+        item_ids: row.items.iter().map(|id| Bytes::copy_from_slice(id.as_bytes())).collect(),
+        document: row.document.clone(),
+        given_by: row.given_by.to_string(),
+        given_at_unix_ms: row.at.0,
+        until_unix_ms: row.until.0,
+        open: row.is_open(now),
+        closed_by: closed.map_or_else(String::new, |closed| closed.by.to_string()),
+        result: closed.map_or_else(String::new, |closed| closed.result.clone()),
+    }
 }
 
 fn request_id(text: &str) -> Result<RequestId, Status> {
@@ -249,6 +447,9 @@ fn wire_state(name: &str) -> WireState {
         "rejected" => WireState::Rejected,
         "expired" => WireState::Expired,
         "spent" => WireState::Spent,
+        "withdrawn" => WireState::Withdrawn,
+        "revoked" => WireState::Revoked,
+        "lapsed" => WireState::Lapsed,
         other => unreachable!("custody has no state {other}"),
     }
 }

@@ -214,6 +214,7 @@ pub(super) fn notice(row: &NoticeRow) -> Notice {
         seen_by: row.seen.as_ref().map_or_else(String::new, |seen| seen.by.to_string()),
         seen_unix_ms: row.seen.as_ref().map_or(0, |seen| seen.at.0),
         opinion: row.seen.as_ref().map_or_else(String::new, |seen| seen.opinion.clone()),
+        request_id: row.request.as_ref().map_or_else(String::new, ToString::to_string),
     }
 }
 
