@@ -267,7 +267,14 @@ fn g11_a_class_adds_its_approvals_whenever_it_was_set() {
         1,
     );
     assert_ne!(toml, PROFILES[0]);
-    let form = [("reason", "申请"), ("recipient_kind", "party"), ("agent_id", "1"), ("letter_no", "2")];
+    let form = [
+        ("reason", "申请"),
+        ("recipient_kind", "party"),
+        ("receiving_org", "当事人"),
+        ("receiver", "王某"),
+        ("agent_id", "1"),
+        ("letter_no", "2"),
+    ];
     let missing =
         |cluster: &Cluster, row: &RequestRow| still_missing(row, &rule_of_row(&cluster.rows, row).expect("a rule"));
     let copy = |number, request| {
@@ -299,7 +306,7 @@ fn g11_a_class_adds_its_approvals_whenever_it_was_set() {
             assert_eq!(missing(&cluster, &row), [""; 0]);
             cluster.done("legal-2", classify(1, Class::TradeSecret));
             let refusal = cluster.refused("keeper U5", copy(1, request), Reason::ApprovalMissing);
-            assert!(refusal.message.contains("approval by head"), "{refusal:?}");
+            assert!(refusal.remedy.contains("approval by head"), "{refusal:?}");
         }
     }
 }
