@@ -79,7 +79,7 @@ refused head APPROVAL_MISSING C5 view "$first" --reason '看看'
 refused legal FIELD_MISSING C5 view "$first" --reason ' '
 watch legal "$folder/first.mp4" "$first" --reason '定期调阅回放'
 watch unit-head "$folder/first.mp4" "$first" --reason '日常检查'
-step "the legal office and the head of the unit look without a request, on the record (R-004-20, R-004-22)"
+step "the legal office and the head of the unit look without a request, on the record (第二十条, R-004-22 第二十二条)"
 judicial=(request submit --act view --item "$first" --reason '办理案件' --field purpose=judicial
     --field letter_no='检函2号' --field recipient_kind=procuratorate)
 refused legal ACT_UNSPECIFIED R-004-15 request submit --act view --item "$first" --reason '会商' --field purpose=other
