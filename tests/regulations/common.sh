@@ -19,6 +19,10 @@ else
     folder=$(mktemp -d) own_folder=yes
 fi
 cluster=$folder/cluster
+if [ -e "$cluster" ]; then
+    printf '%s holds a cluster already: choose another folder\n' "$folder" >&2
+    exit 2
+fi
 export STRONGROOM_CONTEXT=$cluster/context.toml LANG=C
 unset NO_COLOR
 

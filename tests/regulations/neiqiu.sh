@@ -53,17 +53,21 @@ for item in "$first" "$second"; do
     run recorder item label "$item" device_no=D1
     run recorder item label "$item" user_identity='赵某 冀ZF001'
 done
-day=$(ago 65 | cut -c1-10)
-tree=现场执法记录设备影像资料/${day//-//}
+# Around midnight the two are of two days.
+day_of() {
+    local day
+    day=$(ago "$1" | cut -c1-10)
+    printf '现场执法记录设备影像资料/%s' "${day//-//}"
+}
 run recorder item show "$first"
 shows labels_missing '[]'
-says "\"$tree/未立案\""
+says "\"$(day_of 65)/未立案\""
 run legal case open '内卫罚〔2026〕3号' --unit U1 --title '超范围执业'
 run legal case bind '内卫罚〔2026〕3号' --item "$first"
 run recorder item show "$first"
-says "\"$tree/内卫罚〔2026〕3号\""
+says "\"$(day_of 65)/内卫罚〔2026〕3号\""
 run recorder item show "$second"
-says "\"$tree/未立案\""
+says "\"$(day_of 25)/未立案\""
 step "each stands under year, month, day and case, and knows its device and who wore it (R-004-14 第十四条)"
 
 # 第七条
