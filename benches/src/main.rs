@@ -1,12 +1,13 @@
 //! What the path costs: each stage alone, then all of it over a cluster of real processes, in one run on one machine.
 //!
-//! `make bench`, or `cargo run --release -p strongroom-benches -- [--quick] [--only stages|e2e|seals] [--binary FILE]`. The
+//! `make bench`, or `cargo run --release -p strongroom-benches -- [--quick] [--only stages|e2e|seals|custody] [--binary FILE]`. The
 //! table goes to stdout, talk to stderr; `bench/summary.json` and `bench/cpu.svg` go to the target folder.
 //! `docs/performance.md` says how the figures are defined.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its terminal")]
 
 mod client;
 mod cluster;
+mod custody;
 mod report;
 mod stages;
 mod sums;
@@ -46,6 +47,8 @@ enum Part {
     E2e,
     /// Small originals alone, over a cluster of their own; nothing is written to the target folder.
     Seals,
+    /// Holds and explanations over a large catalogue, on a cluster of its own.
+    Custody,
 }
 
 /// What this program does as a process of its own, so that a client's CPU time is apart from the bench's.
@@ -91,17 +94,31 @@ fn measure(arguments: &Arguments) -> Result<()> {
     let own = std::env::current_exe().context("could not find this program")?;
     let beside = own.parent().context("a program lies in a folder")?;
     let binary = arguments.binary.clone().unwrap_or_else(|| beside.join("strongroom"));
-    let (stages, whole) = match arguments.only {
-        None => (Some(stages::measure(scale)?), Some(cluster::measure(&binary, scale)?)),
-        Some(Part::Stages) => (Some(stages::measure(scale)?), None),
-        Some(Part::E2e) => (None, Some(cluster::measure(&binary, scale)?)),
-        Some(Part::Seals) => {
-            report::print_seals(&cluster::measure_seals(&binary, scale)?);
-            return Ok(());
-        }
-    };
+    let mut measured = Measured::default();
+    let is_asked = |part| arguments.only.is_none_or(|only| only == part);
+    if arguments.only == Some(Part::Seals) {
+        report::print_seals(&cluster::measure_seals(&binary, scale)?);
+        return Ok(());
+    }
+    if is_asked(Part::Stages) {
+        measured.stages = Some(stages::measure(scale)?);
+    }
+    if is_asked(Part::E2e) {
+        measured.whole = Some(cluster::measure(&binary, scale)?);
+    }
+    if is_asked(Part::Custody) {
+        measured.custody = Some(custody::measure(&binary, scale)?);
+    }
     let folder = beside.parent().unwrap_or_else(|| Path::new(".")).join("bench");
-    report::write(&folder, stages.as_ref(), whole.as_ref())
+    report::write(&folder, &measured)
+}
+
+/// What was measured: all parts, or the one that was asked for.
+#[derive(Clone, Debug, Default)]
+struct Measured {
+    stages: Option<stages::Stages>,
+    whole: Option<cluster::Whole>,
+    custody: Option<custody::Custody>,
 }
 
 fn say(text: &str) {

@@ -3,18 +3,22 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value};
 
 use crate::{
+    Measured,
     cluster::{Run, Whole},
+    custody::Custody,
     stages::Stages,
     sums::{self, Term},
 };
 
 /// Writes and prints everything that was measured.
-pub(crate) fn write(folder: &Path, stages: Option<&Stages>, whole: Option<&Whole>) -> Result<()> {
+pub(crate) fn write(folder: &Path, measured: &Measured) -> Result<()> {
+    let (stages, whole) = (measured.stages.as_ref(), measured.whole.as_ref());
     fs::create_dir_all(folder).with_context(|| format!("could not create {}", folder.display()))?;
     if let Some(stages) = stages {
         print!("{}", stage_table(stages));
@@ -22,7 +26,10 @@ pub(crate) fn write(folder: &Path, stages: Option<&Stages>, whole: Option<&Whole
     if let Some(whole) = whole {
         print!("{}", path_table(stages, whole));
     }
-    let summary = serde_json::to_string_pretty(&summary(stages, whole))?;
+    if let Some(custody) = &measured.custody {
+        print!("{}", custody_table(custody));
+    }
+    let summary = serde_json::to_string_pretty(&summary(measured))?;
     fs::write(folder.join("summary.json"), summary + "\n")?;
     if let (Some(stages), Some(whole)) = (stages, whole) {
         fs::write(folder.join("cpu.svg"), chart(&bars(stages, whole)))?;
@@ -90,7 +97,19 @@ fn seals_line(seals: &Run) -> String {
     format!("{:<28}{per_s:>10.0} seals/s, {nodes:.2} CPU-ms of the nodes each, {client:.2} of the client\n", seals.name)
 }
 
-fn summary(stages: Option<&Stages>, whole: Option<&Whole>) -> Value {
+fn custody_table(custody: &Custody) -> String {
+    let Custody { items, case_items, hold_in_force, explain_median, explain_p99 } = custody;
+    let mut table = format!("\n{:<28}{items:>10}\n", "items in the catalogue");
+    let ms = |took: &Duration| took.as_secs_f64() * 1000.0;
+    let title = format!("hold on a case of {case_items}");
+    let _ = writeln!(table, "{title:<28}{:>10.2} s until every node names it", hold_in_force.as_secs_f64());
+    let (median, p99) = (ms(explain_median), ms(explain_p99));
+    let _ = writeln!(table, "{:<28}{median:>10.2} ms, 99 of 100 within {p99:.2} ms", "item explain");
+    table
+}
+
+fn summary(measured: &Measured) -> Value {
+    let (stages, whole) = (measured.stages.as_ref(), measured.whole.as_ref());
     let mut flat = Map::new();
     let mut put = |key: String, value: f64| flat.insert(key, Value::from((value * 1000.0).round() / 1000.0));
     if let Some(stages) = stages {
@@ -114,6 +133,14 @@ fn summary(stages: Option<&Stages>, whole: Option<&Whole>) -> Value {
             put(format!("{name}_cpu_s_per_gib"), run.nodes_cpu_s_per_gib());
             put(format!("{name}_client_cpu_s_per_gib"), run.client_cpu_s_per_gib());
         }
+    }
+    if let Some(custody) = &measured.custody {
+        let count = |count: usize| f64::from(u32::try_from(count).expect("fewer than four billion"));
+        put("custody_items".to_owned(), count(custody.items));
+        put("hold_case_items".to_owned(), count(custody.case_items));
+        put("hold_in_force_s".to_owned(), custody.hold_in_force.as_secs_f64());
+        put("explain_median_ms".to_owned(), custody.explain_median.as_secs_f64() * 1000.0);
+        put("explain_p99_ms".to_owned(), custody.explain_p99.as_secs_f64() * 1000.0);
     }
     if let (Some(stages), Some(whole)) = (stages, whole) {
         for (name, run, terms) in paths(stages, whole) {
@@ -186,8 +213,6 @@ fn chart(bars: &[Bar]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::client::Took;
 
@@ -212,7 +237,15 @@ mod tests {
     #[test]
     fn the_summary_has_every_key_that_is_compared_over_time() {
         let stages = Stages { sha256: 3.0, shard_read: 2.0, ..Stages::default() };
-        let summary = summary(Some(&stages), Some(&whole()));
+        let custody = Custody {
+            items: 1_000_000,
+            case_items: 100_000,
+            hold_in_force: Duration::from_millis(1500),
+            explain_median: Duration::from_micros(2500),
+            explain_p99: Duration::from_millis(9),
+        };
+        let measured = Measured { stages: Some(stages), whole: Some(whole()), custody: Some(custody) };
+        let summary = summary(&measured);
         for (key, expected) in [
             ("ingest_mib_s", 512.0),
             ("ingest_cpu_s_per_gib", 6.0),
@@ -229,6 +262,11 @@ mod tests {
             ("degraded_over_healthy_read_cpu", 1.25),
             ("node_rss_max_mib", 100.0),
             ("stage_sha256_cpu_s_per_gib", 3.0),
+            ("custody_items", 1e6),
+            ("hold_case_items", 1e5),
+            ("hold_in_force_s", 1.5),
+            ("explain_median_ms", 2.5),
+            ("explain_p99_ms", 9.0),
         ] {
             assert_eq!(summary[key], expected, "{key}");
         }
@@ -237,8 +275,10 @@ mod tests {
     #[test]
     fn one_half_alone_has_no_ratio() {
         let stages = Stages::default();
-        assert!(summary(Some(&stages), None).get("ingest_cost_ratio").is_none());
-        assert!(summary(None, Some(&whole())).get("ingest_cost_ratio").is_none());
+        let one = Measured { stages: Some(stages), ..Measured::default() };
+        let other = Measured { whole: Some(whole()), ..Measured::default() };
+        assert!(summary(&one).get("ingest_cost_ratio").is_none());
+        assert!(summary(&other).get("ingest_cost_ratio").is_none());
         assert!(path_table(None, &whole()).contains("seals/s"));
     }
 
