@@ -436,6 +436,35 @@ fn what_leaves_the_agency_says_to_whom_by_which_letter_and_by_whose_hand_g8_r_00
 }
 
 #[test]
+fn a_profile_that_does_not_ask_to_whom_footage_goes_is_asked_by_g8_all_the_same() {
+    let act = |name: &str| {
+        format!(
+            "\n[acts.{name}]\nrequesters = [\"legal\"]\napprovers = \"head\"\nexecutors = [\"archivist\"]\n\
+             valid-days = 1\nuses = 1\nrule = \"R-002-18\"\n"
+        )
+    };
+    let text = include_str!("strict.toml").replace("name = \"strict\"", "name = \"silent\"");
+    let mut create = created();
+    create.profiles.push(format!("{text}{}{}", act("transfer"), act("provide")));
+    create.units.push(AddUnit { unit: id("G1"), full_name: "G1".to_owned(), profile: id("silent") });
+    let mut cluster = Cluster::from(create);
+    cluster.done("station", Command::SealOriginal(small(7, "G1")));
+    let form = [("reason", "移送"), ("recipient_kind", "court"), ("letter_no", "法函7号"), ("agent_id", "证1")];
+    for act in [RequestAct::Transfer, RequestAct::Provide] {
+        for name in ["recipient_kind", "letter_no", "agent_id"] {
+            let asked = Command::SubmitRequest(submit(act, &[7], &without(&form, name)));
+            let refusal = cluster.refused("legal", asked, Reason::FieldMissing);
+            assert!(refusal.rule == "G8" && refusal.remedy.contains(name), "{refusal:?}");
+        }
+        let nobody = form.map(|(name, text)| (name, if name == "recipient_kind" { "friend" } else { text }));
+        let refusal =
+            cluster.refused("legal", Command::SubmitRequest(submit(act, &[7], &nobody)), Reason::FieldMissing);
+        assert!(refusal.rule == "G8" && refusal.remedy.contains("court"), "{refusal:?}");
+        cluster.request("legal", submit(act, &[7], &form));
+    }
+}
+
+#[test]
 fn a_class_forbids_publishing_and_asks_for_the_head_besides_g11_r_004_17_r_004_19_r_000_24() {
     let classify =
         |of: u8, class| Command::ClassifyItem(ClassifyItem { item: item(of), class, basis: "配方".to_owned() });
