@@ -239,6 +239,16 @@ acts! {
     63 ProfileWithdraw "profile.withdraw" [Legal Head Security];
     /// Counts what a version would do to stored items.
     64 ProfilePreview "profile.preview" [Legal Head Security Auditor];
+    /// Proposes a new name of a unit, a merger, a split or an abolition.
+    130 UnitPropose "unit.propose" [Security];
+    /// Approves what becomes of units.
+    131 UnitApprove "unit.approve" [Legal Head];
+    /// Withdraws a change of units before it takes effect.
+    132 UnitWithdraw "unit.withdraw" [Legal Head Security];
+    /// Counts what a change of units would move.
+    133 UnitPlan "unit.plan" [Legal Head Security Auditor];
+    /// Puts a change of units in effect.
+    134 UnitChange "unit.change" [];
 }
 
 #[cfg(test)]

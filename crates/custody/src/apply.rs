@@ -27,6 +27,7 @@ use crate::{
     keeping::{self, ClassifyItem, ExtendItem, RestrictItem, TriggerItem},
     notice, proposal, register, request, session, statement,
     tables::{CLUSTER, ClusterRow, PrincipalRow},
+    unit_change::{self, ApproveUnitChange, WithdrawUnitChange},
     upload,
 };
 
@@ -174,6 +175,9 @@ fn decide(decision: &mut Decision<'_>, command: &Command) -> Result<Answer, Stop
         Command::ProposeProfile(propose) => proposal::propose(decision, propose),
         Command::ApproveProfile(approve) => proposal::approve(decision, approve),
         Command::WithdrawProfile(withdraw) => proposal::withdraw(decision, withdraw),
+        Command::ProposeUnitChange(propose) => unit_change::propose(decision, propose),
+        Command::ApproveUnitChange(approve) => unit_change::approve(decision, approve),
+        Command::WithdrawUnitChange(withdraw) => unit_change::withdraw(decision, withdraw),
     }
 }
 
@@ -246,6 +250,9 @@ const fn act_of(command: &Command) -> Act {
         Command::ProposeProfile(_) => Act::ProfilePropose,
         Command::ApproveProfile(_) => Act::ProfileApprove,
         Command::WithdrawProfile(_) => Act::ProfileWithdraw,
+        Command::ProposeUnitChange(_) => Act::UnitPropose,
+        Command::ApproveUnitChange(_) => Act::UnitApprove,
+        Command::WithdrawUnitChange(_) => Act::UnitWithdraw,
     }
 }
 
@@ -373,6 +380,11 @@ fn subject_of(command: &Command) -> (Vec<ItemId>, BTreeMap<Fact, Value>) {
         Command::ApproveProfile(ApproveProfile { profile, .. })
         | Command::WithdrawProfile(WithdrawProfile { profile, .. }) => {
             (Vec::new(), facts(&[(Fact::Profile, profile.as_str().into())]))
+        }
+        Command::ProposeUnitChange(propose) => (Vec::new(), unit_change::attempted(&propose.change)),
+        Command::ApproveUnitChange(ApproveUnitChange { proposal })
+        | Command::WithdrawUnitChange(WithdrawUnitChange { proposal, .. }) => {
+            (Vec::new(), facts(&[(Fact::Proposal, proposal.0.into())]))
         }
     }
 }

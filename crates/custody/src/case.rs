@@ -22,7 +22,8 @@ use crate::{
     clock, correction,
     item::{refuse_quarantined, sealed},
     keeping::check_given,
-    tables::{CASE_ITEMS, CASES, CASES_BY_ITEM, PrincipalRow, UNITS},
+    tables::{CASE_ITEMS, CASES, CASES_BY_ITEM, PrincipalRow},
+    unit,
 };
 
 /// A case.
@@ -344,9 +345,7 @@ pub(crate) fn open(decision: &mut Decision<'_>, command: &OpenCase) -> Result<An
     let by = decision.authorize(Act::CaseOpen)?;
     within_unit(&by, &command.unit)?;
     check_given("the title", &command.title, "G6")?;
-    if UNITS.read(decision.rows, &command.unit)?.is_none() {
-        return Err(Refusal::not_found(format!("unit {}", command.unit)).into());
-    }
+    unit::live(decision.rows, &command.unit)?;
     if CASES.read(decision.rows, &command.case)?.is_some() {
         return Err(Refusal::new(
             Reason::AlreadyExists,

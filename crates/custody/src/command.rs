@@ -31,6 +31,7 @@ use crate::{
     request::RequestRow,
     statement::FileStatement,
     tables::{ClusterRow, Description, DeviceAsset, DeviceType, ManifestStep, UploadEnd},
+    unit_change::{ApproveUnitChange, ProposeUnitChange, WithdrawUnitChange},
 };
 
 /// A command. Ids and random values were drawn by whoever proposed it.
@@ -242,6 +243,15 @@ pub enum Command {
     /// Withdraws a version before it takes effect.
     #[n(43)]
     WithdrawProfile(#[n(0)] WithdrawProfile),
+    /// Proposes what becomes of units.
+    #[n(110)]
+    ProposeUnitChange(#[n(0)] Box<ProposeUnitChange>),
+    /// Approves what becomes of units.
+    #[n(111)]
+    ApproveUnitChange(#[n(0)] ApproveUnitChange),
+    /// Withdraws a change of units before it takes effect.
+    #[n(112)]
+    WithdrawUnitChange(#[n(0)] WithdrawUnitChange),
 }
 
 /// Creates the cluster's custody state, once.

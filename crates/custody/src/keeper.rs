@@ -9,10 +9,11 @@ use strongroom_types::{
 
 use crate::{
     Act, Answer, Fact, Value,
-    access::{Stop, within_unit},
+    access::{self, Stop, within_unit},
     apply::Decision,
     device::{self, DeviceCustodyRow, What},
-    tables::{DEVICES, KEEPERS, PRINCIPALS, PrincipalRow, UNITS},
+    tables::{DEVICES, KEEPERS, PrincipalRow},
+    unit,
 };
 
 /// Who keeps the devices of a unit, now and from dates to come.
@@ -86,9 +87,7 @@ impl KeepersRow {
 pub(crate) fn name(decision: &mut Decision<'_>, command: &NameKeeper) -> Result<Answer, Stop> {
     let head = decision.authorize(Act::KeeperName)?;
     within_unit(&head, &command.unit)?;
-    if UNITS.read(decision.rows, &command.unit)?.is_none() {
-        return Err(Refusal::not_found(format!("unit {}", command.unit)).into());
-    }
+    unit::known(decision.rows, &command.unit)?;
     check_keeper(decision.rows, &command.principal, &command.unit)?;
     let from = check_dates(command, decision.wall)?;
     let mut facts = facts(command, from);
@@ -128,7 +127,7 @@ fn name_for_device(
         return Err(Refusal::invalid("a device's custodian is named at once and until another is").into());
     }
     let device = DEVICES.read(decision.rows, id)?.ok_or_else(|| Refusal::not_found(format!("device {id}")))?;
-    if device.unit != command.unit {
+    if !unit::same(&*decision.rows, &device.unit, &command.unit)? {
         return Err(Refusal::invalid(format!("device {id} belongs to unit {}", device.unit)).into());
     }
     let mut custody = device::custody(decision.rows, id)?;
@@ -165,7 +164,7 @@ pub(crate) fn require(
 }
 
 pub(crate) fn check_keeper(rows: &(impl Rows + ?Sized), id: &PrincipalId, unit: &UnitId) -> Result<(), Stop> {
-    let row = PRINCIPALS.read(rows, id)?.ok_or_else(|| Refusal::not_found(format!("principal {id}")))?;
+    let row = access::principal(rows, id)?.ok_or_else(|| Refusal::not_found(format!("principal {id}")))?;
     within_unit(&row, unit)?;
     if row.revoked_at.is_some() || !row.roles.contains(&Role::Custodian) {
         return Err(Refusal::new(

@@ -40,6 +40,9 @@ pub mod notice;
 pub mod report;
 pub mod statement;
 
+pub mod unit;
+pub mod unit_change;
+
 pub use act::Act;
 pub use apply::{Applied, Context, apply};
 pub use command::{Answer, Command};

@@ -10,6 +10,7 @@ use crate::{
     access::{Stop, within_unit},
     apply::Decision,
     tables::{NOTICES, newest_first},
+    unit,
     upload::check_text,
 };
 
@@ -77,8 +78,10 @@ pub(crate) fn give(
     finding: &str,
     activity: Option<&ActivityId>,
     device: Option<&DeviceId>,
-) {
+) -> Result<(), Stop> {
     let seq = decision.next_seq();
+    // Whoever heads the unit that has its powers now is told.
+    let unit = unit::current(decision.rows, unit)?.id;
     let row = NoticeRow {
         unit: unit.clone(),
         finding: finding.to_owned(),
@@ -88,7 +91,8 @@ pub(crate) fn give(
         seq,
         seen: None,
     };
-    NOTICES.write(decision.rows, &(unit.clone(), newest_first(seq.0)), &row);
+    NOTICES.write(decision.rows, &(unit, newest_first(seq.0)), &row);
+    Ok(())
 }
 
 pub(crate) fn acknowledge(decision: &mut Decision<'_>, command: &AcknowledgeNotice) -> Result<Answer, Stop> {

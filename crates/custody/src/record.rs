@@ -327,6 +327,12 @@ pub enum Fact {
     /// Floor in calendar months.
     #[n(83)]
     FloorMonths,
+    /// Units that have the powers of another from now on, the main one first, one a line.
+    #[n(170)]
+    Successor,
+    /// What goes to another than the main successor: unit and what, one a line.
+    #[n(171)]
+    Moved,
 }
 
 impl Fact {
@@ -430,6 +436,8 @@ impl Fact {
             Self::ProfileText => "profile_text",
             Self::EffectiveAt => "effective_at",
             Self::FloorMonths => "floor_months",
+            Self::Successor => "successor",
+            Self::Moved => "moved",
         }
     }
 }

@@ -228,7 +228,7 @@ fn standing_view(profile: &Profile, reader: &PrincipalRow) -> Result<StandingVie
 
 /// Where the text says 由使用部门, nobody carries it out for the whole agency.
 fn of_owning_unit(reader: &PrincipalRow, unit: &UnitId, rule: &str) -> Result<(), Refusal> {
-    if reader.unit.as_ref() == Some(unit) {
+    if reader.unit.is_some() && reader.covers(unit) {
         return Ok(());
     }
     Err(Refusal::new(

@@ -1,6 +1,6 @@
 //! The tables of custody: number, key and row of each. Numbers are stored and never reused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::bytes::ByteVec;
 use strongroom_types::{
@@ -29,6 +29,8 @@ use crate::{
     proposal::ProposalRow,
     request::RequestRow,
     session::SessionRow,
+    unit::{FormerName, UnitEnd},
+    unit_change::UnitChangeRow,
 };
 
 /// Principals by name.
@@ -138,6 +140,15 @@ pub const PROPOSALS: Table<ProfileName, ProposalRow> = Table::new(41, "proposals
 /// Approved versions by the compliance time at which they take effect.
 pub const PROPOSALS_DUE: Table<(UnixMillis, ProfileName), ()> = Table::new(42, "proposals_due");
 
+/// Names that a unit had, by the record that ended each.
+pub const UNIT_NAMES: Table<(UnitId, RecordSeq), FormerName> = Table::new(75, "unit_names");
+/// Units that a unit succeeded, whether at once or by way of others.
+pub const UNIT_FORMERS: Table<(UnitId, UnitId), UnitId> = Table::new(76, "unit_formers");
+/// Changes of units that wait, by the record of their proposal.
+pub const UNIT_CHANGES: Table<RecordSeq, UnitChangeRow> = Table::new(77, "unit_changes");
+/// Changes of units by the compliance time at which they take effect.
+pub const UNIT_CHANGES_DUE: Table<(UnixMillis, RecordSeq), RecordSeq> = Table::new(78, "unit_changes_due");
+
 /// A key part that sorts the greatest number first.
 #[must_use]
 pub const fn newest_first(number: u64) -> u64 {
@@ -162,13 +173,16 @@ pub struct PrincipalRow {
     /// When access ended.
     #[n(4)]
     pub revoked_at: Option<UnixMillis>,
+    /// Units that its unit succeeded: looked up with the principal, never stored with it.
+    #[cbor(skip)]
+    pub formers: BTreeSet<UnitId>,
 }
 
 impl PrincipalRow {
-    /// Whether its rights reach subjects of `unit`.
+    /// Whether its rights reach subjects of `unit`: its own, or one that its own succeeded.
     #[must_use]
     pub fn covers(&self, unit: &UnitId) -> bool {
-        self.unit.as_ref().is_none_or(|own| own == unit)
+        self.unit.as_ref().is_none_or(|own| own == unit || self.formers.contains(unit))
     }
 }
 
@@ -184,6 +198,12 @@ pub struct UnitRow {
     /// Profile that governs it; always its newest version.
     #[n(2)]
     pub profile: ProfileName,
+    /// Since when it is there; none for one that was registered before this was noted.
+    #[n(3)]
+    pub from: Option<UnixMillis>,
+    /// When and to whom its powers went; none while it has them.
+    #[n(4)]
+    pub ended: Option<UnitEnd>,
 }
 
 /// A recording device.

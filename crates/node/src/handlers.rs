@@ -13,6 +13,7 @@ mod disposal;
 mod hold;
 mod ingest;
 mod ledger;
+mod organisation;
 mod profile;
 mod record;
 mod request;
@@ -28,6 +29,7 @@ use strongroom_proto::{
     correction::correction_service_server::CorrectionServiceServer, device::device_service_server::DeviceServiceServer,
     disposal::disposal_service_server::DisposalServiceServer, hold::hold_service_server::HoldServiceServer,
     ingest::ingest_service_server::IngestServiceServer, ledger::ledger_service_server::LedgerServiceServer,
+    organisation::organisation_service_server::OrganisationServiceServer,
     profile::profile_service_server::ProfileServiceServer, request::request_service_server::RequestServiceServer,
 };
 use strongroom_types::limits;
@@ -61,6 +63,7 @@ pub(crate) fn routes<H: Health>(node: &Arc<Node>, edge: Edge, health: HealthServ
         .add_service(sized!(DeviceServiceServer, device::Devices(edge.clone())))
         .add_service(sized!(ActivityServiceServer, activity::Activities(edge.clone())))
         .add_service(sized!(ProfileServiceServer, profile::Profiles(edge.clone())))
+        .add_service(sized!(OrganisationServiceServer, organisation::Organisation(edge.clone())))
         .add_service(sized!(LedgerServiceServer, ledger::Ledger(edge.clone())))
         .add_service(sized!(ClusterServiceServer, cluster::Cluster { edge: edge.clone(), node: Arc::clone(node) }))
         .into_axum_router();

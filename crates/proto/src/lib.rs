@@ -77,6 +77,12 @@ pub mod profile {
     tonic::include_proto!("strongroom.profile.v1");
 }
 
+/// What becomes of units.
+#[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
+pub mod organisation {
+    tonic::include_proto!("strongroom.organisation.v1");
+}
+
 /// The ledger.
 #[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
 pub mod ledger {

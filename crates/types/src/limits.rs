@@ -120,6 +120,12 @@ pub const DEVICES_OF_PERSON_MAX: usize = 200;
 pub const DEVICE_OWING_MAX: usize = 16;
 /// Most terms of custodians and deputies of a unit that run or are to come.
 pub const KEEPER_TERMS_MAX: usize = 64;
+/// Most changes of units that wait at once.
+pub const UNIT_CHANGES_MAX: usize = 64;
+/// Most units that one change names, and most that one unit succeeds.
+pub const UNITS_OF_CHANGE_MAX: usize = 64;
+/// Most cases, devices and people that one change names.
+pub const UNIT_MOVES_MAX: usize = 1000;
 
 const _: () = assert!(CHUNK_BYTES.is_power_of_two());
 const _: () = assert!(CHUNK_BYTES as u64 * PROGRESS_CHUNKS as u64 == PROGRESS_BYTES);

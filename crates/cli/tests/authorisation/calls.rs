@@ -230,7 +230,12 @@ pub(crate) fn table(certificate: Bytes) -> Vec<Call> {
         row("/strongroom.admin.v1.AdminService/ListPrincipals", Act::PrincipalList, |_| ListPrincipalsRequest {}),
         row("/strongroom.admin.v1.AdminService/AddUnit", Act::UnitAdd, |key| AddUnitRequest {
             idempotency_key: key,
-            unit: Some(Unit { unit_id: "U1".to_owned(), full_name: "U1".to_owned(), profile: "dev".to_owned() }),
+            unit: Some(Unit {
+                unit_id: "U1".to_owned(),
+                full_name: "U1".to_owned(),
+                profile: "dev".to_owned(),
+                ..Default::default()
+            }),
         }),
         row("/strongroom.admin.v1.AdminService/ListUnits", Act::UnitList, |_| ListUnitsRequest {}),
         row("/strongroom.admin.v1.AdminService/AddDevice", Act::DeviceAdd, |key| AddDeviceRequest {

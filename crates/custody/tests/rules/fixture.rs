@@ -485,6 +485,9 @@ fn act_of(command: &Command) -> Act {
         Command::ProposeProfile(_) => Act::ProfilePropose,
         Command::ApproveProfile(_) => Act::ProfileApprove,
         Command::WithdrawProfile(_) => Act::ProfileWithdraw,
+        Command::ProposeUnitChange(_) => Act::UnitPropose,
+        Command::ApproveUnitChange(_) => Act::UnitApprove,
+        Command::WithdrawUnitChange(_) => Act::UnitWithdraw,
     }
 }
 
@@ -564,6 +567,7 @@ fn named_items(command: &Command) -> Vec<ItemId> {
         Command::RecordExemption(exempt) => exempt.work_record.into_iter().collect(),
         Command::FileStatement(file) => vec![file.item],
         Command::ProposeProfile(_) | Command::ApproveProfile(_) | Command::WithdrawProfile(_) => Vec::new(),
+        Command::ProposeUnitChange(_) | Command::ApproveUnitChange(_) | Command::WithdrawUnitChange(_) => Vec::new(),
     }
 }
 

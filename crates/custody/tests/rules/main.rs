@@ -29,3 +29,5 @@ mod activities;
 mod deadlines;
 mod devices;
 mod interruptions;
+
+mod units;

@@ -33,6 +33,7 @@ use strongroom_custody::{
     profile::RequestAct,
     statement::{FileStatement, StatementOf},
     tables::{AbsentShard, DeviceAsset, DeviceType},
+    unit_change::{ApproveUnitChange, Moved, ProposeUnitChange, Subject, UnitChange, WithdrawUnitChange},
 };
 use strongroom_types::{
     BatchId, ChunkIndex, CorrectionId, DiskId, NodeId, Reason, RecordSeq, Refusal, RequestId, Role, ShardIndex,
@@ -285,6 +286,17 @@ fn of_activities() -> Vec<Command> {
         Command::ProposeProfile(ProposeProfile { toml: PROPOSED.to_owned() }),
         Command::ApproveProfile(ApproveProfile { profile: id("dev"), proposal: RecordSeq(9) }),
         Command::WithdrawProfile(WithdrawProfile { profile: id("dev"), reason: "not yet".to_owned() }),
+        Command::ProposeUnitChange(Box::new(ProposeUnitChange {
+            change: UnitChange::Split(
+                id("U1"),
+                vec![id("U2"), id("U4")],
+                vec![Moved { what: Subject::Device(id("D1")), to: id("U4") }],
+            ),
+            from: Some(START.plus_ms(DAY)),
+            basis: "编办〔2026〕4号".to_owned(),
+        })),
+        Command::ApproveUnitChange(ApproveUnitChange { proposal: RecordSeq(99_999) }),
+        Command::WithdrawUnitChange(WithdrawUnitChange { proposal: RecordSeq(99_999), reason: "not yet".to_owned() }),
     ]
 }
 
@@ -418,6 +430,9 @@ pub(crate) const fn number(command: &Command) -> u8 {
         Command::ProposeProfile(_) => 41,
         Command::ApproveProfile(_) => 42,
         Command::WithdrawProfile(_) => 43,
+        Command::ProposeUnitChange(_) => 110,
+        Command::ApproveUnitChange(_) => 111,
+        Command::WithdrawUnitChange(_) => 112,
     }
 }
 
@@ -428,5 +443,8 @@ fn there_is_a_sample_of_every_command() {
     numbers.dedup();
     let gone = 19;
     let kept = (0..=35).filter(|number| *number != gone);
-    assert_eq!(numbers, kept.chain(41..=43).chain(46..=65).chain(71..=79).chain([86]).collect::<Vec<_>>());
+    assert_eq!(
+        numbers,
+        kept.chain(41..=43).chain(46..=65).chain(71..=79).chain([86]).chain(110..=112).collect::<Vec<_>>()
+    );
 }

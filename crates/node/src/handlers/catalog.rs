@@ -357,8 +357,11 @@ fn item_message<R: Rows + ?Sized>(
 fn hold_of(kept: &Kept) -> Option<String> {
     match &kept.by {
         Keeper::Hold(hold, _) => Some(hold.to_string()),
-        Keeper::Floor | Keeper::Extension(..) | Keeper::Trigger(..) | Keeper::OpenCase(_) | Keeper::ArchivedCase(_) => {
-            None
-        }
+        Keeper::Floor
+        | Keeper::Extension(..)
+        | Keeper::Trigger(..)
+        | Keeper::OpenCase(_)
+        | Keeper::ArchivedCase(_)
+        | Keeper::Taken(..) => None,
     }
 }

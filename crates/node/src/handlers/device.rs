@@ -455,6 +455,9 @@ fn told(what: &What) -> (&'static str, BTreeMap<&'static str, String>) {
             ]),
         ),
         What::Keeper(principal) => ("custodian", BTreeMap::from([("custodian", principal.to_string())])),
+        What::UnitMoved(from, to) => {
+            ("unit-moved", BTreeMap::from([("from", from.to_string()), ("to", to.to_string())]))
+        }
     }
 }
 

@@ -1,0 +1,171 @@
+//! What becomes of units: proposals, approvals, and what a change would move.
+
+use strongroom_custody::{
+    self as custody, Act,
+    unit_change::{
+        self, ApproveUnitChange, Moved, ProposeUnitChange, Share, Subject, UnitChange, UnitChangeRow,
+        WithdrawUnitChange,
+    },
+};
+use strongroom_proto::{
+    convert,
+    organisation::{
+        Abolish, ApproveUnitChangeRequest, ApproveUnitChangeResponse, ListUnitChangesRequest, ListUnitChangesResponse,
+        Merge, Moved as WireMoved, PlanUnitChangeRequest, PlanUnitChangeResponse, ProposeUnitChangeRequest,
+        ProposeUnitChangeResponse, Rename, Share as WireShare, Split, UnitChange as WireChange, WaitingUnitChange,
+        WithdrawUnitChangeRequest, WithdrawUnitChangeResponse, moved::What,
+        organisation_service_server::OrganisationService, unit_change::Change as WireKind,
+    },
+};
+use strongroom_types::{RecordSeq, Refusal, UnitId};
+use tonic::{Request, Response, Status};
+
+use super::change::{change, commit};
+use crate::edge::{Edge, Reading, parsed};
+
+pub(super) struct Organisation(pub(super) Edge);
+
+change!(ProposeUnitChangeRequest, "ProposeUnitChange", asked => custody::Command::ProposeUnitChange(Box::new(
+    ProposeUnitChange {
+        change: change_of(asked.change)?,
+        from: asked.from_unix_ms.map(|from| convert::instant("from_unix_ms", from)).transpose()?,
+        basis: asked.basis,
+    },
+)));
+change!(ApproveUnitChangeRequest, "ApproveUnitChange", asked => custody::Command::ApproveUnitChange(ApproveUnitChange {
+    proposal: RecordSeq(asked.proposal_record_seq),
+}));
+change!(WithdrawUnitChangeRequest, "WithdrawUnitChange", asked => custody::Command::WithdrawUnitChange(
+    WithdrawUnitChange { proposal: RecordSeq(asked.proposal_record_seq), reason: asked.reason },
+));
+
+#[tonic::async_trait]
+impl OrganisationService for Organisation {
+    async fn propose_unit_change(
+        &self,
+        request: Request<ProposeUnitChangeRequest>,
+    ) -> Result<Response<ProposeUnitChangeResponse>, Status> {
+        Ok(Response::new(ProposeUnitChangeResponse { record_seq: commit(&self.0, request).await? }))
+    }
+
+    async fn approve_unit_change(
+        &self,
+        request: Request<ApproveUnitChangeRequest>,
+    ) -> Result<Response<ApproveUnitChangeResponse>, Status> {
+        Ok(Response::new(ApproveUnitChangeResponse { record_seq: commit(&self.0, request).await? }))
+    }
+
+    async fn withdraw_unit_change(
+        &self,
+        request: Request<WithdrawUnitChangeRequest>,
+    ) -> Result<Response<WithdrawUnitChangeResponse>, Status> {
+        Ok(Response::new(WithdrawUnitChangeResponse { record_seq: commit(&self.0, request).await? }))
+    }
+
+    async fn plan_unit_change(
+        &self,
+        request: Request<PlanUnitChangeRequest>,
+    ) -> Result<Response<PlanUnitChangeResponse>, Status> {
+        let caller = self.0.caller(&request).await?;
+        let change = parsed(change_of(request.into_inner().change))?;
+        let shares =
+            self.0.look(&caller, Reading::of(Act::UnitPlan), |look| unit_change::plan(&**look.rows, &change)).await?;
+        Ok(Response::new(PlanUnitChangeResponse { shares: shares.iter().map(share_message).collect() }))
+    }
+
+    async fn list_unit_changes(
+        &self,
+        request: Request<ListUnitChangesRequest>,
+    ) -> Result<Response<ListUnitChangesResponse>, Status> {
+        let caller = self.0.caller(&request).await?;
+        let waiting = self
+            .0
+            .look(&caller, Reading::of(Act::UnitList), |look| Ok(unit_change::all_waiting(&**look.rows)?))
+            .await?;
+        Ok(Response::new(ListUnitChangesResponse { changes: waiting.iter().map(waiting_message).collect() }))
+    }
+}
+
+fn change_of(asked: Option<WireChange>) -> Result<UnitChange, Refusal> {
+    let change = convert::required("change", asked)?;
+    Ok(match convert::required("change.change", change.change)? {
+        WireKind::Rename(rename) => UnitChange::Rename(unit(&rename.unit_id)?, rename.full_name),
+        WireKind::Merge(merge) => UnitChange::Merge(units(&merge.unit_ids)?, unit(&merge.successor_id)?),
+        WireKind::Split(split) => UnitChange::Split(
+            unit(&split.unit_id)?,
+            units(&split.successor_ids)?,
+            split.moved.into_iter().map(moved_of).collect::<Result<_, _>>()?,
+        ),
+        WireKind::Abolish(abolish) => UnitChange::Abolish(unit(&abolish.unit_id)?, unit(&abolish.successor_id)?),
+    })
+}
+
+fn moved_of(asked: WireMoved) -> Result<Moved, Refusal> {
+    let what = match convert::required("moved.what", asked.what)? {
+        What::CaseId(case) => Subject::Case(convert::parsed("moved.case_id", &case)?),
+        What::DeviceId(device) => Subject::Device(convert::parsed("moved.device_id", &device)?),
+        What::PrincipalId(person) => Subject::Person(convert::parsed("moved.principal_id", &person)?),
+    };
+    Ok(Moved { what, to: unit(&asked.unit_id)? })
+}
+
+fn unit(text: &str) -> Result<UnitId, Refusal> {
+    convert::parsed("unit_id", text)
+}
+
+fn units(texts: &[String]) -> Result<Vec<UnitId>, Refusal> {
+    texts.iter().map(|text| unit(text)).collect()
+}
+
+fn change_message(change: &UnitChange) -> WireChange {
+    let names = |units: &[UnitId]| units.iter().map(ToString::to_string).collect();
+    let kind = match change {
+        UnitChange::Rename(unit, name) => {
+            WireKind::Rename(Rename { unit_id: unit.to_string(), full_name: name.clone() })
+        }
+        UnitChange::Merge(units, to) => WireKind::Merge(Merge { unit_ids: names(units), successor_id: to.to_string() }),
+        UnitChange::Split(unit, to, moved) => WireKind::Split(Split {
+            unit_id: unit.to_string(),
+            successor_ids: names(to),
+            moved: moved.iter().map(moved_message).collect(),
+        }),
+        UnitChange::Abolish(unit, to) => {
+            WireKind::Abolish(Abolish { unit_id: unit.to_string(), successor_id: to.to_string() })
+        }
+    };
+    WireChange { change: Some(kind) }
+}
+
+fn moved_message(moved: &Moved) -> WireMoved {
+    let what = match &moved.what {
+        Subject::Case(case) => What::CaseId(case.to_string()),
+        Subject::Device(device) => What::DeviceId(device.to_string()),
+        Subject::Person(person) => What::PrincipalId(person.to_string()),
+    };
+    WireMoved { what: Some(what), unit_id: moved.to.to_string() }
+}
+
+fn waiting_message(row: &UnitChangeRow) -> WaitingUnitChange {
+    WaitingUnitChange {
+        change: Some(change_message(&row.change)),
+        from_unix_ms: row.from.0,
+        basis: row.basis.clone(),
+        proposed_by: row.proposed_by.to_string(),
+        proposed_at_unix_ms: row.proposed_at.0,
+        record_seq: row.seq.0,
+        approved_by: row.approval.as_ref().map_or_else(String::new, |approval| approval.approver.to_string()),
+        effective_at_unix_ms: row.effective_at().map(|at| at.0),
+    }
+}
+
+fn share_message(share: &Share) -> WireShare {
+    WireShare {
+        from_unit_id: share.from.to_string(),
+        to_unit_id: share.to.to_string(),
+        people_count: share.counts.people,
+        device_count: share.counts.devices,
+        case_count: share.counts.cases,
+        request_count: share.counts.requests,
+        notice_count: share.counts.notices,
+    }
+}
