@@ -249,6 +249,10 @@ acts! {
     133 UnitPlan "unit.plan" [Legal Head Security Auditor];
     /// Puts a change of units in effect.
     134 UnitChange "unit.change" [];
+    /// Offers a case to another unit: the giver's step.
+    135 CaseOffer "case.offer" [UnitHead Legal];
+    /// Takes a case that is offered, or ends the offer.
+    136 CaseAccept "case.accept" [UnitHead Legal];
 }
 
 #[cfg(test)]

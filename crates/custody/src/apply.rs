@@ -27,6 +27,7 @@ use crate::{
     keeping::{self, ClassifyItem, ExtendItem, RestrictItem, TriggerItem},
     notice, proposal, register, request, session, statement,
     tables::{CLUSTER, ClusterRow, PrincipalRow},
+    transfer,
     unit_change::{self, ApproveUnitChange, WithdrawUnitChange},
     upload,
 };
@@ -178,6 +179,8 @@ fn decide(decision: &mut Decision<'_>, command: &Command) -> Result<Answer, Stop
         Command::ProposeUnitChange(propose) => unit_change::propose(decision, propose),
         Command::ApproveUnitChange(approve) => unit_change::approve(decision, approve),
         Command::WithdrawUnitChange(withdraw) => unit_change::withdraw(decision, withdraw),
+        Command::OfferCase(offer) => transfer::offer(decision, offer),
+        Command::AnswerCase(answer) => transfer::answer(decision, answer),
     }
 }
 
@@ -253,6 +256,8 @@ const fn act_of(command: &Command) -> Act {
         Command::ProposeUnitChange(_) => Act::UnitPropose,
         Command::ApproveUnitChange(_) => Act::UnitApprove,
         Command::WithdrawUnitChange(_) => Act::UnitWithdraw,
+        Command::OfferCase(_) => Act::CaseOffer,
+        Command::AnswerCase(_) => Act::CaseAccept,
     }
 }
 
@@ -386,6 +391,10 @@ fn subject_of(command: &Command) -> (Vec<ItemId>, BTreeMap<Fact, Value>) {
         | Command::WithdrawUnitChange(WithdrawUnitChange { proposal, .. }) => {
             (Vec::new(), facts(&[(Fact::Proposal, proposal.0.into())]))
         }
+        Command::OfferCase(offer) => {
+            (Vec::new(), facts(&[(Fact::Case, offer.case.as_str().into()), (Fact::ToUnit, offer.to.as_str().into())]))
+        }
+        Command::AnswerCase(answer) => (Vec::new(), facts(&[(Fact::Case, answer.case.as_str().into())])),
     }
 }
 

@@ -23,6 +23,7 @@ use crate::{
     item::{refuse_quarantined, sealed},
     keeping::check_given,
     tables::{CASE_ITEMS, CASES, CASES_BY_ITEM, PrincipalRow},
+    transfer::within_item,
     unit,
 };
 
@@ -380,7 +381,7 @@ pub(crate) fn bind(decision: &mut Decision<'_>, command: &BindCase) -> Result<An
     let mut bound = Vec::new();
     for id in &command.items {
         let item = sealed(decision.rows, *id)?;
-        within_unit(&by, &item.description.unit)?;
+        within_item(decision.rows, &by, *id, &item)?;
         refuse_quarantined(*id, &item)?;
         let key = (command.case.clone(), *id);
         let before = CASE_ITEMS.read(decision.rows, &key)?;

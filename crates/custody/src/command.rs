@@ -31,6 +31,7 @@ use crate::{
     request::RequestRow,
     statement::FileStatement,
     tables::{ClusterRow, Description, DeviceAsset, DeviceType, ManifestStep, UploadEnd},
+    transfer::{AnswerCase, OfferCase},
     unit_change::{ApproveUnitChange, ProposeUnitChange, WithdrawUnitChange},
 };
 
@@ -252,6 +253,12 @@ pub enum Command {
     /// Withdraws a change of units before it takes effect.
     #[n(112)]
     WithdrawUnitChange(#[n(0)] WithdrawUnitChange),
+    /// Offers a case to another unit: the giver's step.
+    #[n(113)]
+    OfferCase(#[n(0)] OfferCase),
+    /// Takes a case, or ends the offer: the other side's step.
+    #[n(114)]
+    AnswerCase(#[n(0)] AnswerCase),
 }
 
 /// Creates the cluster's custody state, once.

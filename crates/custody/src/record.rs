@@ -333,6 +333,9 @@ pub enum Fact {
     /// What goes to another than the main successor: unit and what, one a line.
     #[n(171)]
     Moved,
+    /// Unit that something is offered to.
+    #[n(172)]
+    ToUnit,
 }
 
 impl Fact {
@@ -438,6 +441,7 @@ impl Fact {
             Self::FloorMonths => "floor_months",
             Self::Successor => "successor",
             Self::Moved => "moved",
+            Self::ToUnit => "to_unit",
         }
     }
 }

@@ -9,12 +9,13 @@ use strongroom_types::{
 
 use crate::{
     Act, Answer, Fact, Value,
-    access::{Stop, different_person, role_refused, within_unit},
+    access::{Stop, different_person, role_refused},
     apply::Decision,
     command::{ApproveRequest, RejectRequest, SubmitRequest},
     item::{refuse_quarantined, sealed, unit_of},
     profile::{ActRule, NoRule, RequestAct, Source},
     tables::{COUNTERS, PROFILES, PrincipalRow, REQUESTS, newest_first},
+    transfer::{reaches_item, within_item},
     upload::{check_label_name, check_text, newest_profile},
 };
 
@@ -302,7 +303,7 @@ fn one_profile(
     let mut found: Option<ProfileName> = None;
     for id in items {
         let item = sealed(&*decision.rows, *id)?;
-        within_unit(requester, &item.description.unit)?;
+        within_item(&*decision.rows, requester, *id, &item)?;
         refuse_quarantined(*id, &item)?;
         match &found {
             Some(profile) if *profile != item.retention.profile => {
@@ -378,7 +379,7 @@ fn check_deciding(decision: &Decision<'_>, approver: &PrincipalRow, row: &Reques
     }
     for id in &row.items {
         if let Some(unit) = unit_of(&*decision.rows, *id)? {
-            within_unit(approver, &unit)?;
+            reaches_item(&*decision.rows, approver, *id, &unit)?;
         }
     }
     Ok(())

@@ -15,7 +15,7 @@ use crate::{
     hold::{self, HoldRow},
     keeping,
     tables::{ItemRow, PROFILES, ProfileRow, Retention},
-    unit,
+    transfer, unit,
 };
 
 /// One thing that keeps an item.
@@ -53,12 +53,15 @@ pub enum Keeper {
 pub enum TakenWith {
     /// With its unit, whose powers this one has.
     Unit(UnitId),
+    /// With a case that changed hands.
+    Case(CaseId),
 }
 
 impl std::fmt::Display for TakenWith {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Unit(unit) => write!(f, "its unit, which {unit} succeeded"),
+            Self::Case(case) => write!(f, "case {case}, which changed hands"),
         }
     }
 }
@@ -67,6 +70,7 @@ impl TakenWith {
     fn told_zh(&self) -> String {
         match self {
             Self::Unit(unit) => format!("单位并入 {unit} "),
+            Self::Case(case) => format!("案件 {case} 移交"),
         }
     }
 }
@@ -127,6 +131,7 @@ impl<'a, R: Rows + ?Sized> Keepers<'a, R> {
             if correction::in_force(rows, binding.corrected, t)? {
                 continue;
             }
+            kept.extend(with_case(rows, item, &case.id)?);
             let (by, seq) = match (&case.state, case.archives.last()) {
                 (CaseState::Archived, Some(archived)) => (Keeper::ArchivedCase(case.id.clone()), archived.seq),
                 (CaseState::Archived | CaseState::Open(_) | CaseState::Closed(..), _) => {
@@ -172,6 +177,20 @@ fn floor_of(rows: &(impl Rows + ?Sized), item: &ItemRow) -> Result<Kept, RowErro
     let sealing = governing.version.version == item.retention.version;
     let seq = if sealing { item.seq } else { governing.version.seq };
     Ok(Kept { by: Keeper::Floor, until: governing.until, seq })
+}
+
+/// The floors of every profile that a case came under when it changed hands.
+fn with_case(rows: &(impl Rows + ?Sized), item: &ItemRow, case: &CaseId) -> Result<Vec<Kept>, RowError> {
+    let mut kept = Vec::new();
+    for transfer in transfer::of_case(rows, case)? {
+        let Some(receipt) = transfer.state.receipt() else { continue };
+        let with = || TakenWith::Case(case.clone());
+        kept.extend(taken(rows, item, with(), receipt.profile.clone(), receipt.version, receipt.taken.seq)?);
+        for end in unit::ends(rows, &transfer.to)? {
+            kept.extend(taken(rows, item, with(), end.profile, end.version, end.seq)?);
+        }
+    }
+    Ok(kept)
 }
 
 /// The floor of a profile that an item came under with something else: the longer one counts, so that nothing that

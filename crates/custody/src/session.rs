@@ -9,7 +9,7 @@ use strongroom_types::{
 
 use crate::{
     Act, Answer, Fact,
-    access::{self, Stop, different_person, role_refused, within_unit},
+    access::{self, Stop, different_person, role_refused},
     apply::Decision,
     clock,
     command::{BeginSession, EndSession, Under},
@@ -19,6 +19,7 @@ use crate::{
     profile::{ActRule, Over, Profile, RequestAct, StandingView},
     request::{self, RequestRow, RequestState},
     tables::{PRINCIPALS, PrincipalRow, SESSIONS},
+    transfer::within_item,
     upload::newest_profile,
 };
 
@@ -151,7 +152,7 @@ fn begin_granted(
     }
     for item in &row.items {
         let sealed = sealed(decision.rows, *item)?;
-        within_unit(reader, &sealed.description.unit)?;
+        within_item(decision.rows, reader, *item, &sealed)?;
         if rule.owning_unit {
             of_owning_unit(reader, &sealed.description.unit, &rule.source.rule)?;
         }
@@ -183,7 +184,7 @@ fn begin_standing(
 ) -> Result<Answer, Stop> {
     decision.about(item);
     let sealed = sealed(decision.rows, item)?;
-    within_unit(reader, &sealed.description.unit)?;
+    within_item(decision.rows, reader, item, &sealed)?;
     refuse_quarantined(item, &sealed)?;
     keeping::refuse_restricted(decision.rows, item)?;
     let (_, profile) = newest_profile(decision.rows, &sealed.retention.profile)?;

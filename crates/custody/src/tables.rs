@@ -29,6 +29,7 @@ use crate::{
     proposal::ProposalRow,
     request::RequestRow,
     session::SessionRow,
+    transfer::TransferRow,
     unit::{FormerName, UnitEnd},
     unit_change::UnitChangeRow,
 };
@@ -148,6 +149,11 @@ pub const UNIT_FORMERS: Table<(UnitId, UnitId), UnitId> = Table::new(76, "unit_f
 pub const UNIT_CHANGES: Table<RecordSeq, UnitChangeRow> = Table::new(77, "unit_changes");
 /// Changes of units by the compliance time at which they take effect.
 pub const UNIT_CHANGES_DUE: Table<(UnixMillis, RecordSeq), RecordSeq> = Table::new(78, "unit_changes_due");
+
+/// Cases that are offered to another unit.
+pub const CASE_OFFERS: Table<CaseId, TransferRow> = Table::new(79, "case_offers");
+/// What became of offers of a case, by the record that decided.
+pub const CASE_TRANSFERS: Table<(CaseId, RecordSeq), TransferRow> = Table::new(80, "case_transfers");
 
 /// A key part that sorts the greatest number first.
 #[must_use]

@@ -22,6 +22,7 @@ use crate::{
     apply::Decision,
     case::{self, CaseState},
     clock,
+    correction::StepRow,
     device::{self, What},
     item::unit_of,
     keeping::check_given,
@@ -31,8 +32,9 @@ use crate::{
         CASES, DEVICES, NOTICES, PRINCIPALS, REQUESTS, UNIT_CHANGES, UNIT_CHANGES_DUE, UNIT_FORMERS, UNIT_NAMES, UNITS,
         UnitRow,
     },
+    transfer,
     unit::{self, FormerName, UnitEnd},
-    upload::{check_text, newest_profile},
+    upload::newest_profile,
 };
 
 /// Most changes that one tick puts in effect; the next tick goes on.
@@ -335,7 +337,7 @@ fn end(decision: &mut Decision<'_>, row: &UnitChangeRow, now: UnixMillis) -> Res
     let seq = decision.next_seq();
     let named: BTreeMap<&Subject, &UnitId> = row.change.moved().iter().map(|moved| (&moved.what, &moved.to)).collect();
     for (what, to) in &named {
-        move_named(decision, row.change.ending(), what, to)?;
+        move_named(decision, row, what, to)?;
     }
     let mut people = 0u64;
     for id in row.change.ending() {
@@ -353,20 +355,20 @@ fn end(decision: &mut Decision<'_>, row: &UnitChangeRow, now: UnixMillis) -> Res
 }
 
 /// Gives a case or a device its new unit. People move with everybody else.
-fn move_named(decision: &mut Decision<'_>, ending: &[UnitId], what: &Subject, to: &UnitId) -> Result<(), Stop> {
+fn move_named(decision: &mut Decision<'_>, row: &UnitChangeRow, what: &Subject, to: &UnitId) -> Result<(), Stop> {
+    let ending = row.change.ending();
     match what {
         Subject::Case(id) => {
-            let mut row = case::read(decision.rows, id)?;
-            if ending.contains(&unit::current(decision.rows, &row.unit)?.id) {
-                row.unit = to.clone();
-                CASES.write(decision.rows, id, &row);
+            let mut case = case::read(decision.rows, id)?;
+            if ending.contains(&unit::current(decision.rows, &case.unit)?.id) {
+                transfer::divide(decision, &mut case, to, steps(row)?, &row.basis)?;
             }
         }
         Subject::Device(id) => {
-            let Some(mut row) = DEVICES.read(decision.rows, id)? else { return Ok(()) };
-            if ending.contains(&unit::current(decision.rows, &row.unit)?.id) {
-                let before = std::mem::replace(&mut row.unit, to.clone());
-                DEVICES.write(decision.rows, id, &row);
+            let Some(mut device) = DEVICES.read(decision.rows, id)? else { return Ok(()) };
+            if ending.contains(&unit::current(decision.rows, &device.unit)?.id) {
+                let before = std::mem::replace(&mut device.unit, to.clone());
+                DEVICES.write(decision.rows, id, &device);
                 let mut custody = device::custody(decision.rows, id)?;
                 device::enter(decision, id, &mut custody, None, What::UnitMoved(before, to.clone()));
                 device::write(decision.rows, id, &custody);
@@ -375,6 +377,14 @@ fn move_named(decision: &mut Decision<'_>, ending: &[UnitId], what: &Subject, to
         Subject::Person(_) => {}
     }
     Ok(())
+}
+
+/// The two people who decided a change, as the two sides of what it hands over.
+fn steps(row: &UnitChangeRow) -> Result<(StepRow, StepRow), RowError> {
+    let approval = row.approval.as_ref().ok_or_else(|| corrupt("what was not approved is in effect".to_owned()))?;
+    let proposed = StepRow { by: row.proposed_by.clone(), role: Role::Security, at: row.proposed_at, seq: row.seq };
+    let ProposalApproval { approver, role, at, seq, .. } = approval.clone();
+    Ok((proposed, StepRow { by: approver, role, at, seq }))
 }
 
 /// Moves the people of a unit; how many.

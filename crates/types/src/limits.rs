@@ -126,6 +126,8 @@ pub const UNIT_CHANGES_MAX: usize = 64;
 pub const UNITS_OF_CHANGE_MAX: usize = 64;
 /// Most cases, devices and people that one change names.
 pub const UNIT_MOVES_MAX: usize = 1000;
+/// Most times that one case is offered to another unit.
+pub const CASE_TRANSFERS_MAX: usize = 100;
 
 const _: () = assert!(CHUNK_BYTES.is_power_of_two());
 const _: () = assert!(CHUNK_BYTES as u64 * PROGRESS_CHUNKS as u64 == PROGRESS_BYTES);

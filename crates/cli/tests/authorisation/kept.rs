@@ -4,8 +4,8 @@ use bytes::Bytes;
 use strongroom_custody::Act;
 use strongroom_proto::admin::ShowUnitRequest;
 use strongroom_proto::case::{
-    ArchiveCaseRequest, BindCaseRequest, CloseCaseRequest, ListCaseItemsRequest, ListCasesRequest, OpenCaseRequest,
-    Outcome, ReopenCaseRequest, ShowCaseRequest,
+    AnswerCaseRequest, ArchiveCaseRequest, BindCaseRequest, CloseCaseRequest, ListCaseItemsRequest, ListCasesRequest,
+    ListTransfersRequest, OfferCaseRequest, OpenCaseRequest, Outcome, ReopenCaseRequest, ShowCaseRequest,
 };
 use strongroom_proto::catalog::{
     ClassifyItemRequest, ExtendItemRequest, ReleaseQuarantineRequest, RestrictItemRequest, TriggerItemRequest,
@@ -116,6 +116,21 @@ fn of_cases() -> Vec<Call> {
             case_id: case(),
             page_size: 0,
             page_token: Bytes::new(),
+        }),
+        row("/strongroom.case.v1.CaseService/OfferCase", Act::CaseOffer, move |key| OfferCaseRequest {
+            idempotency_key: key,
+            case_id: case(),
+            to_unit_id: "U1".to_owned(),
+            reason: why(),
+            document: String::new(),
+        }),
+        row("/strongroom.case.v1.CaseService/AnswerCase", Act::CaseAccept, move |key| AnswerCaseRequest {
+            idempotency_key: key,
+            case_id: case(),
+            ..Default::default()
+        }),
+        row("/strongroom.case.v1.CaseService/ListTransfers", Act::CaseShow, move |_| ListTransfersRequest {
+            case_id: case(),
         }),
     ]
 }

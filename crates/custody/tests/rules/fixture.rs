@@ -488,6 +488,8 @@ fn act_of(command: &Command) -> Act {
         Command::ProposeUnitChange(_) => Act::UnitPropose,
         Command::ApproveUnitChange(_) => Act::UnitApprove,
         Command::WithdrawUnitChange(_) => Act::UnitWithdraw,
+        Command::OfferCase(_) => Act::CaseOffer,
+        Command::AnswerCase(_) => Act::CaseAccept,
     }
 }
 
@@ -568,6 +570,7 @@ fn named_items(command: &Command) -> Vec<ItemId> {
         Command::FileStatement(file) => vec![file.item],
         Command::ProposeProfile(_) | Command::ApproveProfile(_) | Command::WithdrawProfile(_) => Vec::new(),
         Command::ProposeUnitChange(_) | Command::ApproveUnitChange(_) | Command::WithdrawUnitChange(_) => Vec::new(),
+        Command::OfferCase(_) | Command::AnswerCase(_) => Vec::new(),
     }
 }
 

@@ -30,4 +30,5 @@ mod deadlines;
 mod devices;
 mod interruptions;
 
+mod transfers;
 mod units;

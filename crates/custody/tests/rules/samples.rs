@@ -33,6 +33,7 @@ use strongroom_custody::{
     profile::RequestAct,
     statement::{FileStatement, StatementOf},
     tables::{AbsentShard, DeviceAsset, DeviceType},
+    transfer::{AnswerCase, OfferCase},
     unit_change::{ApproveUnitChange, Moved, ProposeUnitChange, Subject, UnitChange, WithdrawUnitChange},
 };
 use strongroom_types::{
@@ -297,6 +298,18 @@ fn of_activities() -> Vec<Command> {
         })),
         Command::ApproveUnitChange(ApproveUnitChange { proposal: RecordSeq(99_999) }),
         Command::WithdrawUnitChange(WithdrawUnitChange { proposal: RecordSeq(99_999), reason: "not yet".to_owned() }),
+        Command::OfferCase(OfferCase {
+            case: id("C-9"),
+            to: id("U2"),
+            reason: "管辖".to_owned(),
+            document: "移字 3 号".to_owned(),
+        }),
+        Command::AnswerCase(AnswerCase { case: id("C-9"), offer: RecordSeq(99_999), declined: None }),
+        Command::AnswerCase(AnswerCase {
+            case: id("C-9"),
+            offer: RecordSeq(99_999),
+            declined: Some("not ours".to_owned()),
+        }),
     ]
 }
 
@@ -433,6 +446,8 @@ pub(crate) const fn number(command: &Command) -> u8 {
         Command::ProposeUnitChange(_) => 110,
         Command::ApproveUnitChange(_) => 111,
         Command::WithdrawUnitChange(_) => 112,
+        Command::OfferCase(_) => 113,
+        Command::AnswerCase(_) => 114,
     }
 }
 
@@ -445,6 +460,6 @@ fn there_is_a_sample_of_every_command() {
     let kept = (0..=35).filter(|number| *number != gone);
     assert_eq!(
         numbers,
-        kept.chain(41..=43).chain(46..=65).chain(71..=79).chain([86]).chain(110..=112).collect::<Vec<_>>()
+        kept.chain(41..=43).chain(46..=65).chain(71..=79).chain([86]).chain(110..=114).collect::<Vec<_>>()
     );
 }

@@ -24,6 +24,7 @@ use crate::{
     fixture::{Cluster, DAY, START, id, item, key, small, submit, unit},
     golden,
     samples::PROPOSED,
+    transfers::{give, take},
 };
 
 fn propose(change: UnitChange, from: Option<UnixMillis>) -> Command {
@@ -211,9 +212,8 @@ fn b10_what_a_split_names_goes_where_it_says_and_the_rest_to_the_main_successor(
 fn b10_what_went_elsewhere_before_the_date_stays_there() {
     let mut cluster = staffed();
     let seq = proposed(&mut cluster, split("U1", &["U4", "U3"], vec![(Subject::Case(id("C-2")), "U3")]));
-    let mut case = CASES.read(&cluster.rows, &id("C-2")).expect("reads").expect("a case");
-    case.unit = unit("U2");
-    CASES.write(&mut cluster.rows, &id("C-2"), &case);
+    let offer = give(&mut cluster, "head-u1", "C-2", "U2");
+    cluster.done("legal-u2", take("C-2", offer));
     cluster.done("head", approve(seq));
     cluster.pass(DAY);
     assert_eq!(CASES.read(&cluster.rows, &id("C-2")).expect("reads").expect("a case").unit, unit("U2"));
