@@ -253,6 +253,12 @@ acts! {
     135 CaseOffer "case.offer" [UnitHead Legal];
     /// Takes a case that is offered, or ends the offer.
     136 CaseAccept "case.accept" [UnitHead Legal];
+    /// Notes that somebody leaves, or takes it back.
+    137 PrincipalLeave "principal.leave" [Security];
+    /// Reads what waits for somebody.
+    138 PrincipalTasks "principal.tasks" [UnitHead Head Security Auditor];
+    /// Ends the access of somebody whose date has come.
+    139 PrincipalLeft "principal.left" [];
 }
 
 #[cfg(test)]

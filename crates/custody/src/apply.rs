@@ -25,7 +25,7 @@ use crate::{
     disposal::{self, ApproveDisposal, SignDisposal, WithdrawDisposal},
     erasure, exemption, genesis, hold, interruption, item, keeper,
     keeping::{self, ClassifyItem, ExtendItem, RestrictItem, TriggerItem},
-    notice, proposal, register, request, session, statement,
+    leave, notice, proposal, register, request, session, statement,
     tables::{CLUSTER, ClusterRow, PrincipalRow},
     transfer,
     unit_change::{self, ApproveUnitChange, WithdrawUnitChange},
@@ -181,6 +181,8 @@ fn decide(decision: &mut Decision<'_>, command: &Command) -> Result<Answer, Stop
         Command::WithdrawUnitChange(withdraw) => unit_change::withdraw(decision, withdraw),
         Command::OfferCase(offer) => transfer::offer(decision, offer),
         Command::AnswerCase(answer) => transfer::answer(decision, answer),
+        Command::LeavePrincipal(leave) => leave::leave(decision, leave),
+        Command::StayPrincipal(stay) => leave::stay(decision, stay),
     }
 }
 
@@ -258,6 +260,7 @@ const fn act_of(command: &Command) -> Act {
         Command::WithdrawUnitChange(_) => Act::UnitWithdraw,
         Command::OfferCase(_) => Act::CaseOffer,
         Command::AnswerCase(_) => Act::CaseAccept,
+        Command::LeavePrincipal(_) | Command::StayPrincipal(_) => Act::PrincipalLeave,
     }
 }
 
@@ -395,6 +398,11 @@ fn subject_of(command: &Command) -> (Vec<ItemId>, BTreeMap<Fact, Value>) {
             (Vec::new(), facts(&[(Fact::Case, offer.case.as_str().into()), (Fact::ToUnit, offer.to.as_str().into())]))
         }
         Command::AnswerCase(answer) => (Vec::new(), facts(&[(Fact::Case, answer.case.as_str().into())])),
+        Command::LeavePrincipal(leave) => (
+            Vec::new(),
+            facts(&[(Fact::Principal, leave.person.as_str().into()), (Fact::Receiver, leave.to.as_str().into())]),
+        ),
+        Command::StayPrincipal(stay) => (Vec::new(), facts(&[(Fact::Principal, stay.person.as_str().into())])),
     }
 }
 

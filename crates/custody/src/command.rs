@@ -26,6 +26,7 @@ use crate::{
     interruption::RecordInterruption,
     keeper::NameKeeper,
     keeping::{ClassifyItem, ExtendItem, RestrictItem, TriggerItem},
+    leave::{LeavePrincipal, StayPrincipal},
     notice::AcknowledgeNotice,
     profile::RequestAct,
     request::RequestRow,
@@ -259,6 +260,12 @@ pub enum Command {
     /// Takes a case, or ends the offer: the other side's step.
     #[n(114)]
     AnswerCase(#[n(0)] AnswerCase),
+    /// Notes that somebody leaves.
+    #[n(115)]
+    LeavePrincipal(#[n(0)] LeavePrincipal),
+    /// Takes back that somebody leaves.
+    #[n(116)]
+    StayPrincipal(#[n(0)] StayPrincipal),
 }
 
 /// Creates the cluster's custody state, once.

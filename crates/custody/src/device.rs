@@ -27,7 +27,7 @@ use crate::{
     Act, Answer, Fact, Value,
     access::{self, Stop, different_person, within_unit},
     apply::Decision,
-    keeper, notice,
+    keeper, leave, notice,
     request::field_missing,
     tables::{DEVICE_CUSTODY, DEVICE_ENTRIES, DEVICES, DEVICES_OF, DeviceRow, PrincipalRow},
     upload::{check_label_name, check_text},
@@ -520,6 +520,7 @@ fn check_way(
 fn known_receiver(rows: &(impl Rows + ?Sized), id: &PrincipalId, device: &DeviceRow) -> Result<(), Stop> {
     let row = access::principal(rows, id)?.ok_or_else(|| Refusal::not_found(format!("principal {id}")))?;
     within_unit(&row, &device.unit)?;
+    leave::refuse_leaving(rows, id)?;
     let may = row.roles.iter().any(|role| Act::DeviceAccept.roles().contains(role));
     if row.revoked_at.is_some() || !may {
         return Err(Refusal::invalid(format!(

@@ -12,6 +12,7 @@ use crate::{
     access::{self, Stop, within_unit},
     apply::Decision,
     device::{self, DeviceCustodyRow, What},
+    leave,
     tables::{DEVICES, KEEPERS, PrincipalRow},
     unit,
 };
@@ -72,6 +73,18 @@ impl KeepersRow {
     /// Deputies at `at`.
     pub fn deputies(&self, at: UnixMillis) -> impl Iterator<Item = &KeeperTerm> {
         self.terms.iter().filter(move |term| term.from <= at && term.until.is_some_and(|until| at < until))
+    }
+
+    /// Terms of this person that run at `at` or are to come.
+    pub fn held_by(&self, person: &PrincipalId, at: UnixMillis) -> impl Iterator<Item = &KeeperTerm> {
+        let custodian = self.custodian(at).map(|term| term.seq);
+        self.terms.iter().filter(move |term| {
+            let matters = match term.until {
+                Some(until) => at < until,
+                None => term.from > at || Some(term.seq) == custodian,
+            };
+            matters && term.principal == *person
+        })
     }
 
     /// Leaves out what can no longer matter at `at`.
@@ -166,6 +179,7 @@ pub(crate) fn require(
 pub(crate) fn check_keeper(rows: &(impl Rows + ?Sized), id: &PrincipalId, unit: &UnitId) -> Result<(), Stop> {
     let row = access::principal(rows, id)?.ok_or_else(|| Refusal::not_found(format!("principal {id}")))?;
     within_unit(&row, unit)?;
+    leave::refuse_leaving(rows, id)?;
     if row.revoked_at.is_some() || !row.roles.contains(&Role::Custodian) {
         return Err(Refusal::new(
             Reason::InvalidArgument,

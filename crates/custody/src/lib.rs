@@ -40,6 +40,7 @@ pub mod notice;
 pub mod report;
 pub mod statement;
 
+pub mod leave;
 pub mod transfer;
 pub mod unit;
 pub mod unit_change;

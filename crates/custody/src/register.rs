@@ -14,7 +14,7 @@ use crate::{
     },
     device, keeper,
     keeping::check_given,
-    proposal,
+    leave, proposal,
     request::field_missing,
     tables::{DEVICES, DeviceRow, PRINCIPALS, PRINCIPALS_BY_KEY, PrincipalRow, UNITS, UnitRow},
     unit, unit_change,
@@ -185,6 +185,7 @@ pub(crate) fn tick(decision: &mut Decision<'_>, command: &Tick) -> Result<Answer
     }
     proposal::take_effect(decision)?;
     unit_change::take_effect(decision)?;
+    leave::take_effect(decision)?;
     Ok(Answer::Ticked(clock::read(decision.rows)?.t))
 }
 
@@ -228,7 +229,10 @@ pub(crate) fn note_refusal(decision: &mut Decision<'_>, command: &NoteRefusal) -
 }
 
 /// Rights are scoped by unit: an officer of one unit registers nobody for another, or for the whole agency.
-fn reaches(officer: &PrincipalRow, unit: Option<&UnitId>) -> Result<(), Refusal> {
+///
+/// # Errors
+/// `OUTSIDE_UNIT`.
+pub fn reaches(officer: &PrincipalRow, unit: Option<&UnitId>) -> Result<(), Refusal> {
     match (unit, &officer.unit) {
         (Some(unit), _) => within_unit(officer, unit),
         (None, None) => Ok(()),
@@ -241,7 +245,7 @@ fn reaches(officer: &PrincipalRow, unit: Option<&UnitId>) -> Result<(), Refusal>
     }
 }
 
-fn active(decision: &Decision<'_>, principal: &PrincipalId) -> Result<PrincipalRow, Stop> {
+pub(crate) fn active(decision: &Decision<'_>, principal: &PrincipalId) -> Result<PrincipalRow, Stop> {
     let row = PRINCIPALS
         .read(&*decision.rows, principal)?
         .ok_or_else(|| Refusal::not_found(format!("principal {principal}")))?;

@@ -24,6 +24,7 @@ use crate::{
     interruption::InterruptionRow,
     keeper::KeepersRow,
     keeping::KeepingRow,
+    leave::LeaveRow,
     notice::NoticeRow,
     profile::Profile,
     proposal::ProposalRow,
@@ -147,13 +148,16 @@ pub const UNIT_NAMES: Table<(UnitId, RecordSeq), FormerName> = Table::new(75, "u
 pub const UNIT_FORMERS: Table<(UnitId, UnitId), UnitId> = Table::new(76, "unit_formers");
 /// Changes of units that wait, by the record of their proposal.
 pub const UNIT_CHANGES: Table<RecordSeq, UnitChangeRow> = Table::new(77, "unit_changes");
-/// Changes of units by the compliance time at which they take effect.
-pub const UNIT_CHANGES_DUE: Table<(UnixMillis, RecordSeq), RecordSeq> = Table::new(78, "unit_changes_due");
 
 /// Cases that are offered to another unit.
-pub const CASE_OFFERS: Table<CaseId, TransferRow> = Table::new(79, "case_offers");
+pub const CASE_OFFERS: Table<CaseId, TransferRow> = Table::new(78, "case_offers");
 /// What became of offers of a case, by the record that decided.
-pub const CASE_TRANSFERS: Table<(CaseId, RecordSeq), TransferRow> = Table::new(80, "case_transfers");
+pub const CASE_TRANSFERS: Table<(CaseId, RecordSeq), TransferRow> = Table::new(79, "case_transfers");
+
+/// People who leave or have left.
+pub const LEAVES: Table<PrincipalId, LeaveRow> = Table::new(80, "leaves");
+/// People whose date has not come, by it.
+pub const LEAVES_DUE: Table<(UnixMillis, PrincipalId), PrincipalId> = Table::new(81, "leaves_due");
 
 /// A key part that sorts the greatest number first.
 #[must_use]

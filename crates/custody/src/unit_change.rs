@@ -28,10 +28,7 @@ use crate::{
     keeping::check_given,
     proposal::{ProposalApproval, WITHDRAWABLE_MS},
     request::RequestState,
-    tables::{
-        CASES, DEVICES, NOTICES, PRINCIPALS, REQUESTS, UNIT_CHANGES, UNIT_CHANGES_DUE, UNIT_FORMERS, UNIT_NAMES, UNITS,
-        UnitRow,
-    },
+    tables::{CASES, DEVICES, NOTICES, PRINCIPALS, REQUESTS, UNIT_CHANGES, UNIT_FORMERS, UNIT_NAMES, UNITS},
     transfer,
     unit::{self, FormerName, UnitEnd},
     upload::newest_profile,
@@ -169,15 +166,27 @@ pub struct UnitChangeRow {
 }
 
 impl UnitChangeRow {
-    /// Compliance time at which it takes effect; none while an approval is missing.
+    /// The earliest that it takes effect; none while an approval is missing.
     #[must_use]
     pub fn effective_at(&self) -> Option<UnixMillis> {
         match &self.change {
             UnitChange::Rename(..) => Some(self.from),
             UnitChange::Merge(..) | UnitChange::Split(..) | UnitChange::Abolish(..) => {
-                self.approval.as_ref().map(|approval| approval.effective_at)
+                self.approval.as_ref().map(|approval| approval.effective_at.max(self.from))
             }
         }
+    }
+
+    /// The date is one of the calendar, the time in which it can be withdrawn one of the compliance clock, which an
+    /// outage sets behind for good.
+    fn is_due(&self, wall: UnixMillis, t: UnixMillis) -> bool {
+        let past_withdrawing = match &self.change {
+            UnitChange::Rename(..) => true,
+            UnitChange::Merge(..) | UnitChange::Split(..) | UnitChange::Abolish(..) => {
+                self.approval.as_ref().is_some_and(|approval| approval.effective_at <= t)
+            }
+        };
+        self.from <= wall && past_withdrawing
     }
 }
 
@@ -219,7 +228,7 @@ pub(crate) fn propose(decision: &mut Decision<'_>, command: &ProposeUnitChange) 
     whole_agency(&security)?;
     check_given("the basis", &command.basis, "B10")?;
     check(decision.rows, &command.change)?;
-    let from = check_date(command.from, decision.wall)?;
+    let from = not_past(command.from, decision.wall, "powers would have moved")?;
     let seq = decision.next_seq();
     let row = UnitChangeRow {
         change: command.change.clone(),
@@ -230,7 +239,7 @@ pub(crate) fn propose(decision: &mut Decision<'_>, command: &ProposeUnitChange) 
         seq,
         approval: None,
     };
-    write(decision.rows, &row);
+    UNIT_CHANGES.write(decision.rows, &row.seq, &row);
     let mut facts = facts(&row);
     facts.insert(Fact::From, from.into());
     facts.insert(Fact::Basis, row.basis.as_str().into());
@@ -256,13 +265,13 @@ pub(crate) fn approve(decision: &mut Decision<'_>, command: &ApproveUnitChange) 
     let able = |role: &Role| Act::UnitApprove.roles().contains(role);
     let role =
         approver.roles.iter().copied().find(able).expect("the table of acts let somebody without a role through");
-    let effective_at = row.from.max(clock::read(decision.rows)?.t.plus_ms(WITHDRAWABLE_MS));
+    let effective_at = clock::read(decision.rows)?.t.plus_ms(WITHDRAWABLE_MS);
     let seq = decision.next_seq();
     row.approval = Some(ProposalApproval { approver: approver.id, role, at: decision.wall, seq, effective_at });
-    write(decision.rows, &row);
+    UNIT_CHANGES.write(decision.rows, &row.seq, &row);
     let mut facts = facts(&row);
     facts.insert(Fact::Role, role.name().into());
-    facts.insert(Fact::EffectiveAt, effective_at.into());
+    facts.insert(Fact::EffectiveAt, effective_at.max(row.from).into());
     decision.record(Act::UnitApprove, "B10", Vec::new(), facts);
     Ok(Answer::Recorded(seq))
 }
@@ -272,7 +281,7 @@ pub(crate) fn withdraw(decision: &mut Decision<'_>, command: &WithdrawUnitChange
     whole_agency(&who)?;
     check_given("the reason", &command.reason, "G9")?;
     let row = waiting(decision.rows, command.proposal)?;
-    remove(decision.rows, &row);
+    UNIT_CHANGES.remove(decision.rows, &row.seq);
     let mut facts = facts(&row);
     facts.insert(Fact::ReasonGiven, command.reason.as_str().into());
     Ok(Answer::Recorded(decision.record(Act::UnitWithdraw, "B10", Vec::new(), facts)))
@@ -298,18 +307,13 @@ pub fn all_waiting(rows: &(impl Rows + ?Sized)) -> Result<Vec<UnitChangeRow>, Ro
 
 /// Puts in effect what is due. Every tick of the clock does this.
 pub(crate) fn take_effect(decision: &mut Decision<'_>) -> Result<(), Stop> {
-    let now = clock::read(decision.rows)?.t;
-    for (_, seq) in UNIT_CHANGES_DUE.scan(decision.rows, &(), None, PER_TICK)? {
-        let row = UNIT_CHANGES
-            .read(decision.rows, &seq)?
-            .ok_or_else(|| corrupt(format!("change {seq} is due and not there")))?;
-        if row.effective_at().is_none_or(|due| due > now) {
-            break;
-        }
-        remove(decision.rows, &row);
+    let t = clock::read(decision.rows)?.t;
+    let due = all_waiting(decision.rows)?.into_iter().filter(|row| row.is_due(decision.wall, t)).take(PER_TICK);
+    for row in due.collect::<Vec<_>>() {
+        UNIT_CHANGES.remove(decision.rows, &row.seq);
         match &row.change {
             UnitChange::Rename(unit, name) => rename(decision, &row, unit, name)?,
-            UnitChange::Merge(..) | UnitChange::Split(..) | UnitChange::Abolish(..) => end(decision, &row, now)?,
+            UnitChange::Merge(..) | UnitChange::Split(..) | UnitChange::Abolish(..) => end(decision, &row)?,
         }
     }
     Ok(())
@@ -329,7 +333,8 @@ fn rename(decision: &mut Decision<'_>, row: &UnitChangeRow, id: &UnitId, name: &
 }
 
 /// Ends units. What a split names may have gone elsewhere meanwhile, by an act of its own: it stays there.
-fn end(decision: &mut Decision<'_>, row: &UnitChangeRow, now: UnixMillis) -> Result<(), Stop> {
+fn end(decision: &mut Decision<'_>, row: &UnitChangeRow) -> Result<(), Stop> {
+    let now = decision.wall;
     let successors = row.change.successors().to_vec();
     let main = successors.first().ok_or_else(|| corrupt("a unit ends without a successor".to_owned()))?;
     let profile = unit::known(decision.rows, main)?.profile;
@@ -387,7 +392,7 @@ fn steps(row: &UnitChangeRow) -> Result<(StepRow, StepRow), RowError> {
     Ok((proposed, StepRow { by: approver, role, at, seq }))
 }
 
-/// Moves the people of a unit; how many.
+/// Moves the people of a unit who have access; how many.
 fn move_people(
     rows: &mut dyn Rows,
     from: &UnitId,
@@ -396,7 +401,8 @@ fn move_people(
 ) -> Result<u64, Stop> {
     let mut moved = 0;
     for mut person in every(&PRINCIPALS, rows)? {
-        if person.unit.as_ref() != Some(from) {
+        // Who has left has no powers that could move, and their name stays where it was.
+        if person.unit.as_ref() != Some(from) || person.revoked_at.is_some() {
             continue;
         }
         let to = named.get(&Subject::Person(person.id.clone())).copied().unwrap_or(main);
@@ -533,14 +539,14 @@ fn refuse_crossing(rows: &(impl Rows + ?Sized), change: &UnitChange) -> Result<(
     Ok(())
 }
 
-/// Nothing moves for a time that has passed.
-fn check_date(from: Option<UnixMillis>, now: UnixMillis) -> Result<UnixMillis, Refusal> {
-    match from {
-        Some(from) if from < now => Err(Refusal::new(
+/// Nothing happens at a time that has passed.
+pub(crate) fn not_past(given: Option<UnixMillis>, now: UnixMillis, what: &str) -> Result<UnixMillis, Refusal> {
+    match given {
+        Some(given) if given < now => Err(Refusal::new(
             Reason::InvalidArgument,
             "B10",
-            format!("powers would have moved at {from}, which has passed"),
-            "leave the date out for as soon as it may; the decision's own date belongs to the basis",
+            format!("{what} at {given}, which has passed"),
+            "leave the date out for as soon as it may; the date of the decision belongs to its words",
         )),
         given => Ok(given.unwrap_or(now)),
     }
@@ -593,22 +599,23 @@ pub fn plan(rows: &(impl Rows + ?Sized), change: &UnitChange) -> Result<Vec<Shar
     for device in every(&DEVICES, rows)? {
         counting.count(&device.unit, Some(Subject::Device(device.id)), |counts| &mut counts.devices)?;
     }
-    for case in every(&CASES, rows)? {
-        if !matches!(case.state, CaseState::Archived) {
-            counting.count(&case.unit, Some(Subject::Case(case.id)), |counts| &mut counts.cases)?;
+    each(&CASES, rows, |case| match case.state {
+        CaseState::Open(_) | CaseState::Closed(..) => {
+            counting.count(&case.unit, Some(Subject::Case(case.id)), |counts| &mut counts.cases)
         }
-    }
-    for request in every(&REQUESTS, rows)? {
+        CaseState::Archived => Ok(()),
+    })?;
+    each(&REQUESTS, rows, |request| {
         let first = request.items.first().filter(|_| request.state == RequestState::Pending);
-        if let Some(unit) = first.map(|item| unit_of(rows, *item)).transpose()?.flatten() {
-            counting.count(&unit, None, |counts| &mut counts.requests)?;
+        match first.map(|item| unit_of(rows, *item)).transpose()?.flatten() {
+            Some(unit) => counting.count(&unit, None, |counts| &mut counts.requests),
+            None => Ok(()),
         }
-    }
-    for notice in every(&NOTICES, rows)? {
-        if notice.seen.is_none() {
-            counting.count(&notice.unit, None, |counts| &mut counts.notices)?;
-        }
-    }
+    })?;
+    each(&NOTICES, rows, |notice| match notice.seen {
+        None => counting.count(&notice.unit, None, |counts| &mut counts.notices),
+        Some(_) => Ok(()),
+    })?;
     Ok(counting.shares.into_iter().map(|((from, to), counts)| Share { from, to, counts }).collect())
 }
 
@@ -636,35 +643,38 @@ impl<R: Rows + ?Sized> Counting<'_, R> {
     }
 }
 
-/// Every row of a table, page by page.
-fn every<K: strongroom_types::rows::Key, V>(
+/// Looks at every row of a table, page by page.
+pub(crate) fn each<K: strongroom_types::rows::Key, V>(
     table: &Table<K, V>,
     rows: &(impl Rows + ?Sized),
-) -> Result<Vec<V>, RowError>
+    mut look: impl FnMut(V) -> Result<(), Stop>,
+) -> Result<(), Stop>
 where
     V: minicbor::Encode<()> + for<'b> minicbor::Decode<'b, ()>,
 {
-    let (mut found, mut after) = (Vec::new(), None::<Vec<u8>>);
+    let mut after = None::<Vec<u8>>;
     loop {
         let page = table.scan(rows, &(), after.as_deref(), limits::PAGE_ROWS_MAX)?;
-        let Some((last, _)) = page.last() else { return Ok(found) };
+        let Some((last, _)) = page.last() else { return Ok(()) };
         after = Some(last.clone());
-        found.extend(page.into_iter().map(|(_, row)| row));
+        page.into_iter().try_for_each(|(_, row)| look(row))?;
     }
 }
 
-fn write(rows: &mut dyn Rows, row: &UnitChangeRow) {
-    UNIT_CHANGES.write(rows, &row.seq, row);
-    if let Some(due) = row.effective_at() {
-        UNIT_CHANGES_DUE.write(rows, &(due, row.seq), &row.seq);
-    }
-}
-
-fn remove(rows: &mut dyn Rows, row: &UnitChangeRow) {
-    UNIT_CHANGES.remove(rows, &row.seq);
-    if let Some(due) = row.effective_at() {
-        UNIT_CHANGES_DUE.remove(rows, &(due, row.seq));
-    }
+/// Every row of a register: these are small.
+pub(crate) fn every<K: strongroom_types::rows::Key, V>(
+    table: &Table<K, V>,
+    rows: &(impl Rows + ?Sized),
+) -> Result<Vec<V>, Stop>
+where
+    V: minicbor::Encode<()> + for<'b> minicbor::Decode<'b, ()>,
+{
+    let mut found = Vec::new();
+    each(table, rows, |row| {
+        found.push(row);
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 fn facts(row: &UnitChangeRow) -> BTreeMap<Fact, Value> {

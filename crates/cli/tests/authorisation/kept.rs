@@ -20,8 +20,8 @@ use strongroom_proto::hold::{
 };
 use strongroom_proto::organisation::unit_change::Change;
 use strongroom_proto::organisation::{
-    Abolish, ApproveUnitChangeRequest, ListUnitChangesRequest, PlanUnitChangeRequest, ProposeUnitChangeRequest,
-    UnitChange, WithdrawUnitChangeRequest,
+    Abolish, ApproveUnitChangeRequest, LeavePrincipalRequest, ListTasksRequest, ListUnitChangesRequest,
+    PlanUnitChangeRequest, ProposeUnitChangeRequest, StayPrincipalRequest, UnitChange, WithdrawUnitChangeRequest,
 };
 
 use crate::calls::{Call, NOTHING, row};
@@ -205,6 +205,22 @@ fn of_units() -> Vec<Call> {
         }),
         row("/strongroom.organisation.v1.OrganisationService/ListUnitChanges", Act::UnitList, |_| {
             ListUnitChangesRequest {}
+        }),
+        row("/strongroom.organisation.v1.OrganisationService/LeavePrincipal", Act::PrincipalLeave, |key| {
+            LeavePrincipalRequest {
+                idempotency_key: key,
+                principal_id: "nobody".to_owned(),
+                on_unix_ms: None,
+                to_principal_id: "legal".to_owned(),
+                reason: why(),
+            }
+        }),
+        row("/strongroom.organisation.v1.OrganisationService/StayPrincipal", Act::PrincipalLeave, |key| {
+            StayPrincipalRequest { idempotency_key: key, principal_id: "nobody".to_owned(), reason: why() }
+        }),
+        row("/strongroom.organisation.v1.OrganisationService/ListTasks", Act::PrincipalTasks, |_| ListTasksRequest {
+            principal_id: "nobody".to_owned(),
+            ..Default::default()
         }),
     ]
 }

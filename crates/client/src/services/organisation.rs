@@ -1,4 +1,4 @@
-//! Calls about what becomes of units.
+//! Calls about what becomes of units, and of people who leave.
 
 use strongroom_proto::organisation::{self, organisation_service_client::OrganisationServiceClient};
 use strongroom_types::{RecordSeq, limits};
@@ -13,6 +13,10 @@ changes! { OrganisationServiceClient,
     approve_unit_change(organisation::ApproveUnitChangeRequest);
     /// Withdraws a change before it takes effect.
     withdraw_unit_change(organisation::WithdrawUnitChangeRequest);
+    /// Notes that somebody leaves.
+    leave_principal(organisation::LeavePrincipalRequest);
+    /// Takes back that somebody leaves.
+    stay_principal(organisation::StayPrincipalRequest);
 }
 
 /// What waits, and what it would move.
@@ -36,5 +40,16 @@ impl Client {
     pub async fn list_unit_changes(&self) -> Result<Vec<organisation::WaitingUnitChange>, ClientError> {
         let request = organisation::ListUnitChangesRequest {};
         Ok(unary!(self, OrganisationServiceClient, list_unit_changes, request)?.changes)
+    }
+
+    /// What waits for somebody, and what stands against their leaving where a successor is named.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn list_tasks(
+        &self,
+        request: organisation::ListTasksRequest,
+    ) -> Result<organisation::ListTasksResponse, ClientError> {
+        unary!(self, OrganisationServiceClient, list_tasks, request)
     }
 }

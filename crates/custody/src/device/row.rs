@@ -280,6 +280,18 @@ pub enum Tie {
     Lost,
 }
 
+impl Tie {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::OwesRecordings => "owes_recordings",
+            Self::Lost => "lost",
+        }
+    }
+}
+
 /// A time that a device was in one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interval {

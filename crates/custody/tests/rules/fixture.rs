@@ -490,6 +490,7 @@ fn act_of(command: &Command) -> Act {
         Command::WithdrawUnitChange(_) => Act::UnitWithdraw,
         Command::OfferCase(_) => Act::CaseOffer,
         Command::AnswerCase(_) => Act::CaseAccept,
+        Command::LeavePrincipal(_) | Command::StayPrincipal(_) => Act::PrincipalLeave,
     }
 }
 
@@ -571,6 +572,7 @@ fn named_items(command: &Command) -> Vec<ItemId> {
         Command::ProposeProfile(_) | Command::ApproveProfile(_) | Command::WithdrawProfile(_) => Vec::new(),
         Command::ProposeUnitChange(_) | Command::ApproveUnitChange(_) | Command::WithdrawUnitChange(_) => Vec::new(),
         Command::OfferCase(_) | Command::AnswerCase(_) => Vec::new(),
+        Command::LeavePrincipal(_) | Command::StayPrincipal(_) => Vec::new(),
     }
 }
 

@@ -30,5 +30,6 @@ mod deadlines;
 mod devices;
 mod interruptions;
 
+mod leaves;
 mod transfers;
 mod units;

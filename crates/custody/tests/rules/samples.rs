@@ -29,6 +29,7 @@ use strongroom_custody::{
     interruption::{Cause, RecordInterruption, VoiceNote},
     keeper::NameKeeper,
     keeping::{Class, ClassifyItem, ExtendItem, RestrictItem, RestrictionKind, TriggerItem},
+    leave::{LeavePrincipal, StayPrincipal},
     notice::AcknowledgeNotice,
     profile::RequestAct,
     statement::{FileStatement, StatementOf},
@@ -310,6 +311,13 @@ fn of_activities() -> Vec<Command> {
             offer: RecordSeq(99_999),
             declined: Some("not ours".to_owned()),
         }),
+        Command::LeavePrincipal(LeavePrincipal {
+            person: id("no-such-person"),
+            on: Some(START.plus_ms(DAY)),
+            to: id("legal-2"),
+            reason: "调离".to_owned(),
+        }),
+        Command::StayPrincipal(StayPrincipal { person: id("no-such-person"), reason: "不调了".to_owned() }),
     ]
 }
 
@@ -448,6 +456,8 @@ pub(crate) const fn number(command: &Command) -> u8 {
         Command::WithdrawUnitChange(_) => 112,
         Command::OfferCase(_) => 113,
         Command::AnswerCase(_) => 114,
+        Command::LeavePrincipal(_) => 115,
+        Command::StayPrincipal(_) => 116,
     }
 }
 
@@ -460,6 +470,6 @@ fn there_is_a_sample_of_every_command() {
     let kept = (0..=35).filter(|number| *number != gone);
     assert_eq!(
         numbers,
-        kept.chain(41..=43).chain(46..=65).chain(71..=79).chain([86]).chain(110..=114).collect::<Vec<_>>()
+        kept.chain(41..=43).chain(46..=65).chain(71..=79).chain([86]).chain(110..=116).collect::<Vec<_>>()
     );
 }

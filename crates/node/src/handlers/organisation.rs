@@ -1,7 +1,13 @@
-//! What becomes of units: proposals, approvals, and what a change would move.
+//! What becomes of units, and of people who leave: what is asked for, and what it would come to.
 
 use strongroom_custody::{
     self as custody, Act,
+    access::{self, Stop},
+    device::Tie,
+    keeper::KeeperTerm,
+    leave::{self, LeavePrincipal, StayPrincipal, Tasks},
+    register,
+    tables::LEAVES,
     unit_change::{
         self, ApproveUnitChange, Moved, ProposeUnitChange, Share, Subject, UnitChange, UnitChangeRow,
         WithdrawUnitChange,
@@ -10,25 +16,26 @@ use strongroom_custody::{
 use strongroom_proto::{
     convert,
     organisation::{
-        Abolish, ApproveUnitChangeRequest, ApproveUnitChangeResponse, ListUnitChangesRequest, ListUnitChangesResponse,
-        Merge, Moved as WireMoved, PlanUnitChangeRequest, PlanUnitChangeResponse, ProposeUnitChangeRequest,
-        ProposeUnitChangeResponse, Rename, Share as WireShare, Split, UnitChange as WireChange, WaitingUnitChange,
-        WithdrawUnitChangeRequest, WithdrawUnitChangeResponse, moved::What,
-        organisation_service_server::OrganisationService, unit_change::Change as WireKind,
+        Abolish, ApproveUnitChangeRequest, ApproveUnitChangeResponse, LeavePrincipalRequest, LeavePrincipalResponse,
+        ListTasksRequest, ListTasksResponse, ListUnitChangesRequest, ListUnitChangesResponse, Merge,
+        Moved as WireMoved, PlanUnitChangeRequest, PlanUnitChangeResponse, ProposeUnitChangeRequest,
+        ProposeUnitChangeResponse, Rename, Share as WireShare, Split, StayPrincipalRequest, StayPrincipalResponse,
+        Task, UnitChange as WireChange, WaitingUnitChange, WithdrawUnitChangeRequest, WithdrawUnitChangeResponse,
+        moved::What, organisation_service_server::OrganisationService, unit_change::Change as WireKind,
     },
 };
-use strongroom_types::{RecordSeq, Refusal, UnitId};
+use strongroom_types::{DeviceId, PrincipalId, RecordSeq, Refusal, UnitId};
 use tonic::{Request, Response, Status};
 
 use super::change::{change, commit};
-use crate::edge::{Edge, Reading, parsed};
+use crate::edge::{Edge, Look, Reading, parsed};
 
 pub(super) struct Organisation(pub(super) Edge);
 
 change!(ProposeUnitChangeRequest, "ProposeUnitChange", asked => custody::Command::ProposeUnitChange(Box::new(
     ProposeUnitChange {
         change: change_of(asked.change)?,
-        from: asked.from_unix_ms.map(|from| convert::instant("from_unix_ms", from)).transpose()?,
+        from: convert::optional_instant("from_unix_ms", asked.from_unix_ms)?,
         basis: asked.basis,
     },
 )));
@@ -38,6 +45,17 @@ change!(ApproveUnitChangeRequest, "ApproveUnitChange", asked => custody::Command
 change!(WithdrawUnitChangeRequest, "WithdrawUnitChange", asked => custody::Command::WithdrawUnitChange(
     WithdrawUnitChange { proposal: RecordSeq(asked.proposal_record_seq), reason: asked.reason },
 ));
+
+change!(LeavePrincipalRequest, "LeavePrincipal", asked => custody::Command::LeavePrincipal(LeavePrincipal {
+    person: convert::parsed("principal_id", &asked.principal_id)?,
+    on: convert::optional_instant("on_unix_ms", asked.on_unix_ms)?,
+    to: convert::parsed("to_principal_id", &asked.to_principal_id)?,
+    reason: asked.reason,
+}));
+change!(StayPrincipalRequest, "StayPrincipal", asked => custody::Command::StayPrincipal(StayPrincipal {
+    person: convert::parsed("principal_id", &asked.principal_id)?,
+    reason: asked.reason,
+}));
 
 #[tonic::async_trait]
 impl OrganisationService for Organisation {
@@ -84,6 +102,70 @@ impl OrganisationService for Organisation {
             .await?;
         Ok(Response::new(ListUnitChangesResponse { changes: waiting.iter().map(waiting_message).collect() }))
     }
+
+    async fn leave_principal(
+        &self,
+        request: Request<LeavePrincipalRequest>,
+    ) -> Result<Response<LeavePrincipalResponse>, Status> {
+        Ok(Response::new(LeavePrincipalResponse { record_seq: commit(&self.0, request).await? }))
+    }
+
+    async fn stay_principal(
+        &self,
+        request: Request<StayPrincipalRequest>,
+    ) -> Result<Response<StayPrincipalResponse>, Status> {
+        Ok(Response::new(StayPrincipalResponse { record_seq: commit(&self.0, request).await? }))
+    }
+
+    async fn list_tasks(&self, request: Request<ListTasksRequest>) -> Result<Response<ListTasksResponse>, Status> {
+        let caller = self.0.caller(&request).await?;
+        let asked = request.into_inner();
+        let person = parsed(convert::parsed("principal_id", &asked.principal_id))?;
+        let to = parsed(convert::optional_parsed("to_principal_id", &asked.to_principal_id))?;
+        let on = parsed(convert::optional_instant("on_unix_ms", asked.on_unix_ms))?;
+        let leaving = |to| LeavePrincipal { person: PrincipalId::clone(&person), on, to, reason: String::new() };
+        let look = |look: &Look<'_>| tasks(look, &person, to.map(leaving).as_ref());
+        Ok(Response::new(self.0.look(&caller, Reading::of(Act::PrincipalTasks), look).await?))
+    }
+}
+
+/// What waits for somebody of the caller's unit, and what stands against their leaving where a successor is named.
+fn tasks(look: &Look<'_>, id: &PrincipalId, leaving: Option<&LeavePrincipal>) -> Result<ListTasksResponse, Stop> {
+    let rows = &**look.rows;
+    let person = access::principal(rows, id)?.ok_or_else(|| Refusal::not_found(format!("principal {id}")))?;
+    register::reaches(&look.principal, person.unit.as_ref())?;
+    let noted = LEAVES.read(rows, id)?;
+    let decidable = leave::decidable(rows, &person)?.into_iter().map(|request| task("decide", &request, ""));
+    let against = leaving.map(|leaving| leave::against(rows, &look.principal.id, leaving)).transpose()?.flatten();
+    Ok(ListTasksResponse {
+        tasks: by_name(&leave::tasks(rows, &person)?).into_iter().chain(decidable).collect(),
+        refusal: against.map_or_else(String::new, |refusal| refusal.message),
+        leaves_unix_ms: noted.as_ref().map(|row| row.on.0),
+        successor_id: noted.as_ref().map_or_else(String::new, |row| row.to.to_string()),
+        left: noted.is_some_and(|row| row.left.is_some()),
+    })
+}
+
+fn by_name(tasks: &Tasks) -> Vec<Task> {
+    let tie = |(device, tie): &(DeviceId, Tie)| Task {
+        settle_first: *tie != Tie::Lost,
+        ..task("device", device, tie.name())
+    };
+    let first = |task: Task| Task { settle_first: true, ..task };
+    let post = |(unit, term): &(UnitId, KeeperTerm)| match term.until {
+        Some(until) => task("deputy", unit, &until.to_string()),
+        None => task("custodian", unit, ""),
+    };
+    let mut told: Vec<_> = tasks.devices.iter().map(tie).collect();
+    told.extend(tasks.batches.iter().map(|batch| first(task("supervise", batch, ""))));
+    told.extend(tasks.successor_of.iter().map(|person| first(task("successor", person, ""))));
+    told.extend(tasks.posts.iter().map(post));
+    told.extend(tasks.device_posts.iter().map(|device| task("device-custodian", device, "")));
+    told
+}
+
+fn task(kind: &str, subject: &impl ToString, details: &str) -> Task {
+    Task { kind: kind.to_owned(), subject: subject.to_string(), details: details.to_owned(), settle_first: false }
 }
 
 fn change_of(asked: Option<WireChange>) -> Result<UnitChange, Refusal> {

@@ -3,13 +3,14 @@
 use bytes::Bytes;
 use strongroom_custody::{
     self as custody, Act,
-    access::{Stop, within_unit},
+    access::Stop,
     clock,
     command::{ApproveRequest, RejectRequest, SubmitRequest},
     item,
     profile::RequestAct,
     request::{self, RequestRow, RequestState},
     tables::{PrincipalRow, REQUESTS},
+    transfer::reaches_item,
 };
 use strongroom_proto::{
     convert,
@@ -165,7 +166,7 @@ fn visible(rows: &dyn Rows, principal: &PrincipalRow, row: &RequestRow) -> Resul
     }
     for id in &row.items {
         if let Some(unit) = item::unit_of(rows, *id)? {
-            within_unit(principal, &unit)?;
+            reaches_item(rows, principal, *id, &unit)?;
         }
     }
     Ok(())
