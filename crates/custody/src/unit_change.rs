@@ -528,7 +528,7 @@ fn refuse_crossing(rows: &(impl Rows + ?Sized), change: &UnitChange) -> Result<(
                 row.seq,
                 row.proposed_by
             ),
-            format!("wait until it is in effect, or withdraw it: `strongroom unit withdraw {}`", row.seq),
+            format!("wait until it is in effect, or withdraw it: `strongroom unit withdraw {}`", row.seq.0),
         )
         .into());
     }

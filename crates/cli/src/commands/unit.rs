@@ -279,8 +279,9 @@ async fn propose(globals: &Globals, client: &Client, change: Change, terms: Term
     let output = globals.output();
     if needs_approval {
         output.talk(format!(
-            "{} `strongroom unit approve {record}`",
-            output.pick("legal or the head, another person, approves it:", "由法制部门或主要领导（另一人）批准：")
+            "{} `strongroom unit approve {}`",
+            output.pick("legal or the head, another person, approves it:", "由法制部门或主要领导（另一人）批准："),
+            record.0
         ));
     }
     done(globals, "proposal", &record.0.to_string(), record)

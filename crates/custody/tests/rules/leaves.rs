@@ -182,7 +182,6 @@ fn b10_what_cannot_be_is_refused_with_what_would_mend_it() {
         ("security", leave("legal", "sun", None), Reason::OutsideUnit, "whole agency"),
         ("security", leave("wang", "sun", None), Reason::RoleNotAllowed, "keep what wang keeps"),
         ("security-u2", leave("wang", "li", None), Reason::OutsideUnit, "U1"),
-        ("security", leave("zhou", "legal", None), Reason::WrongState, "unit-head"),
         ("security", stay("wang"), Reason::NotFound, "wang"),
     ] {
         let refusal = cluster.refused(by, command, reason);

@@ -332,7 +332,7 @@ fn b10_of_one_unit_one_change_waits_and_none_goes_to_a_unit_that_is_about_to_end
         [abolish("U1", "U3"), abolish("U4", "U1"), abolish("U4", "U3"), merge(&["U3"], "U1"), rename("U1", "新名")]
     {
         let refusal = cluster.refused("security", propose(change, None), Reason::WrongState);
-        assert!(refusal.remedy.contains(&format!("unit withdraw {seq}")), "{refusal:?}");
+        assert!(refusal.remedy.contains(&format!("unit withdraw {}`", seq.0)), "{refusal:?}");
     }
     proposed(&mut cluster, abolish("U3", "U4"));
     cluster.done("head", withdraw(seq));
