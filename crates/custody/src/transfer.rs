@@ -172,7 +172,7 @@ pub(crate) fn offer(decision: &mut Decision<'_>, command: &OfferCase) -> Result<
     check_room(decision.rows, &case.id)?;
     let row = TransferRow {
         case: case.id.clone(),
-        from: case.unit.clone(),
+        from: unit::current(decision.rows, &case.unit)?.id,
         to: command.to.clone(),
         reason: command.reason.clone(),
         document: command.document.clone(),

@@ -637,7 +637,7 @@ impl<R: Rows + ?Sized> Counting<'_, R> {
             return Ok(());
         }
         let named = what.and_then(|what| self.change.moved().iter().find(|moved| moved.what == what));
-        let Some(to) = named.map(|moved| &moved.to).or(self.change.successors().first()) else { return Ok(()) };
+        let Some(to) = named.map(|moved| &moved.to).or_else(|| self.change.successors().first()) else { return Ok(()) };
         *field(self.shares.entry((from, to.clone())).or_default()) += 1;
         Ok(())
     }

@@ -375,7 +375,7 @@ fn told(change: Option<&UnitChange>) -> [String; 4] {
         };
         format!("{what} → {}", moved.unit_id)
     };
-    let parts = match change.and_then(|change| change.change.as_ref()) {
+    match change.and_then(|change| change.change.as_ref()) {
         Some(Change::Rename(rename)) => ["rename", &rename.unit_id, "", &rename.full_name].map(str::to_owned),
         Some(Change::Merge(merge)) => {
             ["merge".to_owned(), merge.unit_ids.join(" "), merge.successor_id.clone(), String::new()]
@@ -388,8 +388,7 @@ fn told(change: Option<&UnitChange>) -> [String; 4] {
         ],
         Some(Change::Abolish(abolish)) => ["abolish", &abolish.unit_id, &abolish.successor_id, ""].map(str::to_owned),
         None => Default::default(),
-    };
-    parts
+    }
 }
 
 fn waiting(globals: &Globals, changes: &[WaitingUnitChange]) -> Result<(), Failure> {
