@@ -312,14 +312,14 @@ pub(crate) fn take_effect(decision: &mut Decision<'_>) -> Result<(), Stop> {
     for row in due.collect::<Vec<_>>() {
         UNIT_CHANGES.remove(decision.rows, &row.seq);
         match &row.change {
-            UnitChange::Rename(unit, name) => rename(decision, &row, unit, name)?,
+            UnitChange::Rename(unit, name) => name_anew(decision, &row, unit, name)?,
             UnitChange::Merge(..) | UnitChange::Split(..) | UnitChange::Abolish(..) => end(decision, &row)?,
         }
     }
     Ok(())
 }
 
-fn rename(decision: &mut Decision<'_>, row: &UnitChangeRow, id: &UnitId, name: &str) -> Result<(), Stop> {
+fn name_anew(decision: &mut Decision<'_>, row: &UnitChangeRow, id: &UnitId, name: &str) -> Result<(), Stop> {
     let mut unit = unit::known(decision.rows, id)?;
     let mut facts = facts(row);
     facts.insert(Fact::Before, unit.full_name.as_str().into());
