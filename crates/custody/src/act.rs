@@ -239,6 +239,20 @@ acts! {
     63 ProfileWithdraw "profile.withdraw" [Legal Head Security];
     /// Counts what a version would do to stored items.
     64 ProfilePreview "profile.preview" [Legal Head Security Auditor];
+    /// Records a draw of a sample, or asks what one would select from.
+    140 DrawRecord "draw.record" [UnitHead Legal Head Inspector];
+    /// Commits a voter to its share of a draw.
+    141 DrawCommit "draw.commit" [];
+    /// Reveals a voter's share of a draw.
+    142 DrawReveal "draw.reveal" [];
+    /// Takes a draw further: commitments stand, it is drawn, overdue or void.
+    143 DrawAdvance "draw.advance" [];
+    /// Reads one draw, what it selected and what proves it.
+    144 DrawShow "draw.show" [UnitHead Legal Head Inspector Auditor];
+    /// Lists draws and targeted inspections.
+    145 DrawList "draw.list" [UnitHead Legal Head Inspector Auditor];
+    /// Records that items are inspected because a complaint names them.
+    146 InspectionTarget "inspection.target" [UnitHead Legal Head Inspector];
 }
 
 #[cfg(test)]

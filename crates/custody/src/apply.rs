@@ -23,7 +23,7 @@ use crate::{
         SendToRepair,
     },
     disposal::{self, ApproveDisposal, SignDisposal, WithdrawDisposal},
-    erasure, exemption, genesis, hold, interruption, item, keeper,
+    draw, erasure, exemption, genesis, hold, interruption, item, keeper,
     keeping::{self, ClassifyItem, ExtendItem, RestrictItem, TriggerItem},
     notice, proposal, register, request, session, statement,
     tables::{CLUSTER, ClusterRow, PrincipalRow},
@@ -174,6 +174,10 @@ fn decide(decision: &mut Decision<'_>, command: &Command) -> Result<Answer, Stop
         Command::ProposeProfile(propose) => proposal::propose(decision, propose),
         Command::ApproveProfile(approve) => proposal::approve(decision, approve),
         Command::WithdrawProfile(withdraw) => proposal::withdraw(decision, withdraw),
+        Command::RecordDraw(record) => draw::record(decision, record),
+        Command::CommitDraw(commit) => draw::commit(decision, commit),
+        Command::RevealDraw(reveal) => draw::reveal(decision, reveal),
+        Command::TargetInspection(target) => draw::target(decision, target),
     }
 }
 
@@ -246,6 +250,10 @@ const fn act_of(command: &Command) -> Act {
         Command::ProposeProfile(_) => Act::ProfilePropose,
         Command::ApproveProfile(_) => Act::ProfileApprove,
         Command::WithdrawProfile(_) => Act::ProfileWithdraw,
+        Command::RecordDraw(_) => Act::DrawRecord,
+        Command::CommitDraw(_) => Act::DrawCommit,
+        Command::RevealDraw(_) => Act::DrawReveal,
+        Command::TargetInspection(_) => Act::InspectionTarget,
     }
 }
 
@@ -374,6 +382,19 @@ fn subject_of(command: &Command) -> (Vec<ItemId>, BTreeMap<Fact, Value>) {
         | Command::WithdrawProfile(WithdrawProfile { profile, .. }) => {
             (Vec::new(), facts(&[(Fact::Profile, profile.as_str().into())]))
         }
+        Command::RecordDraw(record) => (
+            Vec::new(),
+            facts(&[(
+                Fact::Query,
+                hold::told(&record.query).chars().take(limits::TEXT_BYTES_MAX).collect::<String>().into(),
+            )]),
+        ),
+        Command::CommitDraw(commit) => (Vec::new(), facts(&[(Fact::Draw, commit.draw.into())])),
+        Command::RevealDraw(reveal) => (Vec::new(), facts(&[(Fact::Draw, reveal.draw.into())])),
+        Command::TargetInspection(target) => (
+            target.items.iter().take(limits::TARGET_ITEMS_MAX).copied().collect(),
+            facts(&[(Fact::Way, "targeted".into())]),
+        ),
     }
 }
 
@@ -478,6 +499,11 @@ impl Decision<'_> {
             facts,
         });
         seq
+    }
+
+    /// The bytes of the record that was appended last.
+    pub(crate) fn newest_record(&self) -> Vec<u8> {
+        self.records.last().map(Record::to_bytes).unwrap_or_default()
     }
 
     /// Appends a record of a refusal that was decided elsewhere.

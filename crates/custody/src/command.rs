@@ -20,6 +20,7 @@ use crate::{
         SendToRepair,
     },
     disposal::{ApproveDisposal, BatchRow, ExecuteDisposal, ProposeDisposal, SignDisposal, WithdrawDisposal},
+    draw::{CommitDraw, RecordDraw, RevealDraw, TargetInspection, row::DrawRow},
     erasure::{AttestKeys, CloseLost, NoteErasure, SweepDisposed},
     exemption::RecordExemption,
     hold::{HoldRow, PlaceHold, ReleaseHold},
@@ -242,6 +243,18 @@ pub enum Command {
     /// Withdraws a version before it takes effect.
     #[n(43)]
     WithdrawProfile(#[n(0)] WithdrawProfile),
+    /// Records a draw.
+    #[n(120)]
+    RecordDraw(#[n(0)] Box<RecordDraw>),
+    /// Commits a voter to its share of a draw.
+    #[n(121)]
+    CommitDraw(#[n(0)] Box<CommitDraw>),
+    /// Reveals a voter's share of a draw.
+    #[n(122)]
+    RevealDraw(#[n(0)] RevealDraw),
+    /// Records a targeted inspection.
+    #[n(123)]
+    TargetInspection(#[n(0)] TargetInspection),
 }
 
 /// Creates the cluster's custody state, once.
@@ -650,4 +663,7 @@ pub enum Answer {
     /// So many rows were swept.
     #[n(23)]
     Swept(#[n(0)] u32),
+    /// The draw as it now stands.
+    #[n(60)]
+    Draw(#[n(0)] Box<DrawRow>),
 }

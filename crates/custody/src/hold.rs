@@ -433,7 +433,7 @@ fn check_scope(decision: &Decision<'_>, by: &PrincipalRow, scope: &HoldScope) ->
     Ok(())
 }
 
-fn check_query(by: &PrincipalRow, query: &HoldQuery) -> Result<(), Refusal> {
+pub(crate) fn check_query(by: &PrincipalRow, query: &HoldQuery) -> Result<(), Refusal> {
     if query.is_empty() {
         return Err(Refusal::invalid("a query names at least one condition"));
     }

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod command;
 pub mod correction;
 pub mod disposal;
+pub mod draw;
 pub mod erasure;
 pub mod floors;
 pub mod genesis;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use minicbor::bytes::ByteVec;
-use strongroom_types::{BatchId, ItemId, KeyHash, NodeId, PrincipalId, Reason, RequestId, UnixMillis};
+use strongroom_types::{BatchId, DrawId, ItemId, KeyHash, NodeId, PrincipalId, Reason, RequestId, UnixMillis};
 
 use crate::Act;
 
@@ -327,6 +327,39 @@ pub enum Fact {
     /// Floor in calendar months.
     #[n(83)]
     FloorMonths,
+    /// Draw.
+    #[n(180)]
+    Draw,
+    /// How much of something, in percent.
+    #[n(181)]
+    RatioPercent,
+    /// Digest of the sorted ids that a draw selects from.
+    #[n(182)]
+    Population,
+    /// Items that a draw selects.
+    #[n(183)]
+    SampleCount,
+    /// Voters, by id.
+    #[n(184)]
+    Voters,
+    /// The earlier draw that this one repeats.
+    #[n(185)]
+    Repeats,
+    /// What a voter committed to.
+    #[n(186)]
+    Commitment,
+    /// What a voter revealed.
+    #[n(187)]
+    Share,
+    /// What all shares came to.
+    #[n(188)]
+    Seed,
+    /// Voters that something waits for, or waited for in vain.
+    #[n(189)]
+    Missing,
+    /// A complaint, by its number.
+    #[n(190)]
+    Complaint,
 }
 
 impl Fact {
@@ -430,6 +463,17 @@ impl Fact {
             Self::ProfileText => "profile_text",
             Self::EffectiveAt => "effective_at",
             Self::FloorMonths => "floor_months",
+            Self::Draw => "draw",
+            Self::RatioPercent => "ratio_percent",
+            Self::Population => "population",
+            Self::SampleCount => "sample_count",
+            Self::Voters => "voters",
+            Self::Repeats => "repeats",
+            Self::Commitment => "commitment",
+            Self::Share => "share",
+            Self::Seed => "seed",
+            Self::Missing => "missing",
+            Self::Complaint => "complaint",
         }
     }
 }
@@ -499,6 +543,11 @@ impl From<RequestId> for Value {
 impl From<BatchId> for Value {
     fn from(batch: BatchId) -> Self {
         Self::Text(batch.to_string())
+    }
+}
+impl From<DrawId> for Value {
+    fn from(draw: DrawId) -> Self {
+        Self::Text(draw.to_string())
     }
 }
 impl From<ByteVec> for Value {

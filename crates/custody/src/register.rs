@@ -12,7 +12,7 @@ use crate::{
     command::{
         AddDevice, AddUnit, AdvanceClock, NoteRefusal, RegisterPrincipal, RevokePrincipal, RotatePrincipal, Tick,
     },
-    device, keeper,
+    device, draw, keeper,
     keeping::check_given,
     proposal,
     request::field_missing,
@@ -177,6 +177,7 @@ pub(crate) fn tick(decision: &mut Decision<'_>, command: &Tick) -> Result<Answer
         decision.record(Act::ClockOutage, "C2", Vec::new(), BTreeMap::from([(Fact::OutageMs, outage.into())]));
     }
     proposal::take_effect(decision)?;
+    draw::pass(decision)?;
     Ok(Answer::Ticked(clock::read(decision.rows)?.t))
 }
 

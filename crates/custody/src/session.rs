@@ -13,7 +13,7 @@ use crate::{
     apply::Decision,
     clock,
     command::{BeginSession, EndSession, Under},
-    erasure,
+    draw, erasure,
     item::{refuse_quarantined, sealed},
     keeping,
     profile::{ActRule, Over, Profile, RequestAct, StandingView},
@@ -187,7 +187,8 @@ fn begin_standing(
     refuse_quarantined(item, &sealed)?;
     keeping::refuse_restricted(decision.rows, item)?;
     let (_, profile) = newest_profile(decision.rows, &sealed.retention.profile)?;
-    let standing = standing_view(&profile.profile, reader)?;
+    let drawn = draw::covers(decision.rows, &reader.id, item)?;
+    let standing = standing_view(&profile.profile, reader, drawn)?;
     if reason.trim().is_empty() || reason.len() > limits::TEXT_BYTES_MAX {
         return Err(Refusal::new(
             Reason::FieldMissing,
@@ -205,10 +206,11 @@ fn begin_standing(
 }
 
 /// The standing view that this person has of items of their unit.
-fn standing_view(profile: &Profile, reader: &PrincipalRow) -> Result<StandingView, Refusal> {
+fn standing_view(profile: &Profile, reader: &PrincipalRow, drawn: bool) -> Result<StandingView, Refusal> {
     let of_role = |view: &&StandingView| reader.roles.iter().any(|role| view.roles.contains(role));
-    // Whose activity or case it is, what was drawn and what was handed over is not known here: no such view is given.
-    let reaches = |view: &&StandingView| matches!(view.over, Over::Unit | Over::Agency);
+    // Whose activity or case it is and what was handed over is not known here: no such view is given.
+    let reaches =
+        |view: &&StandingView| matches!(view.over, Over::Unit | Over::Agency) || view.over == Over::Draw && drawn;
     if let Some(view) = profile.standing_views.iter().filter(of_role).find(reaches) {
         return Ok(view.clone());
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use minicbor::bytes::ByteVec;
 use strongroom_types::{
-    ActivityId, BatchId, CaseId, ChunkDigest, ChunkIndex, ClusterId, DeviceId, DiskId, HoldId, ItemDigest, ItemId,
-    KeyHash, NodeId, PlacementEpoch, PrincipalId, ProfileName, RecordSeq, Role, SessionId, Sha256Digest, ShardIndex,
-    SubtreeValue, UnitId, UnixMillis, UploadEpoch, VolumeId, rows::Table,
+    ActivityId, BatchId, CaseId, ChunkDigest, ChunkIndex, ClusterId, DeviceId, DiskId, DrawId, HoldId, ItemDigest,
+    ItemId, KeyHash, NodeId, PlacementEpoch, PrincipalId, ProfileName, RecordSeq, Role, SessionId, Sha256Digest,
+    ShardIndex, SubtreeValue, UnitId, UnixMillis, UploadEpoch, VolumeId, rows::Table,
 };
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     correction::{CorrectionRow, StepRow},
     device::{DeviceCustodyRow, DeviceEntry, Tie},
     disposal::{BatchItemRow, BatchRow},
+    draw::row::{DrawRow, InspectedBy, TargetRow},
     erasure::{EraseOrderRow, Keeper, LostRow, PartRow, Tombstone},
     exemption::ExemptionRow,
     floors::VersionsRow,
@@ -137,6 +138,17 @@ pub const PROFILE_VERSIONS: Table<ProfileName, VersionsRow> = Table::new(40, "pr
 pub const PROPOSALS: Table<ProfileName, ProposalRow> = Table::new(41, "proposals");
 /// Approved versions by the compliance time at which they take effect.
 pub const PROPOSALS_DUE: Table<(UnixMillis, ProfileName), ()> = Table::new(42, "proposals_due");
+
+/// Draws by number, newest first.
+pub const DRAWS: Table<u64, DrawRow> = Table::new(90, "draws");
+/// Sorted ids that a draw selects from, 16 bytes each, in pages.
+pub const DRAW_POPULATION: Table<(DrawId, u64), ByteVec> = Table::new(91, "draw_population");
+/// Draws that are under way.
+pub const DRAWS_OPEN: Table<DrawId, DrawId> = Table::new(92, "draws_open");
+/// What somebody inspects, and why.
+pub const INSPECTED: Table<(PrincipalId, ItemId), InspectedBy> = Table::new(93, "inspected");
+/// Targeted inspections, newest first: [`newest_first`] of the record's sequence.
+pub const TARGETS: Table<u64, TargetRow> = Table::new(94, "inspection_targets");
 
 /// A key part that sorts the greatest number first.
 #[must_use]

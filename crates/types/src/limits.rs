@@ -120,6 +120,22 @@ pub const DEVICES_OF_PERSON_MAX: usize = 200;
 pub const DEVICE_OWING_MAX: usize = 16;
 /// Most terms of custodians and deputies of a unit that run or are to come.
 pub const KEEPER_TERMS_MAX: usize = 64;
+/// Most items that a draw selects from.
+pub const DRAW_ITEMS_MAX: usize = 100_000;
+/// Most items that a draw looks at to find those it selects from.
+pub const DRAW_LOOKED_MAX: usize = 200_000;
+/// Most items that a draw selects.
+pub const DRAW_SAMPLE_MAX: usize = 1000;
+/// Most draws that are under way at once: each tick of the clock looks at them.
+pub const DRAWS_OPEN_MAX: usize = 16;
+/// Compliance time in which every voter may commit; after it a majority is enough.
+pub const DRAW_COMMIT_MS: i64 = 10 * 60 * 1000;
+/// Compliance time in which whoever committed reveals; after it the draw is overdue.
+pub const DRAW_REVEAL_MS: i64 = 3600 * 1000;
+/// Compliance time for which an overdue draw still waits; after it the draw is void.
+pub const DRAW_OVERDUE_MS: i64 = 24 * 3600 * 1000;
+/// Most items of one targeted inspection.
+pub const TARGET_ITEMS_MAX: usize = 100;
 
 const _: () = assert!(CHUNK_BYTES.is_power_of_two());
 const _: () = assert!(CHUNK_BYTES as u64 * PROGRESS_CHUNKS as u64 == PROGRESS_BYTES);
@@ -135,3 +151,4 @@ const _: () = assert!(TICKET_RECHECK_MS < TICKET_MS);
 const _: () = assert!(DISK_RESERVE_PERCENT < 100);
 const _: () = assert!(ACTIVITY_ITEMS_MAX <= PAGE_ROWS_MAX, "an activity's items are one page");
 const _: () = assert!(SEGMENT_BYTES > 16 * CHUNK_BYTES as u64);
+const _: () = assert!(DRAW_SAMPLE_MAX <= PAGE_ROWS_MAX && DRAW_ITEMS_MAX <= DRAW_LOOKED_MAX);

@@ -360,6 +360,8 @@ fn check_granted(command: &Command, answer: &Answer, actor: &Actor, next_seq: Re
         // Progress through debris is no event, and neither is a word that was given before.
         (Command::NoteErasure(_) | Command::SweepDisposed(_), _) => records.len().min(1),
         (Command::AttestKeys(_), Answer::Recorded(seq)) => usize::from(*seq >= next_seq),
+        // Said again, nothing is done; the last voter's word takes the draw further, which is a record of its own.
+        (Command::CommitDraw(_) | Command::RevealDraw(_), _) => records.len().min(2),
         (Command::CreateCluster(create), _) => {
             1 + create.profiles.len() + create.units.len() + create.devices.len() + create.principals.len()
         }
@@ -485,6 +487,10 @@ fn act_of(command: &Command) -> Act {
         Command::ProposeProfile(_) => Act::ProfilePropose,
         Command::ApproveProfile(_) => Act::ProfileApprove,
         Command::WithdrawProfile(_) => Act::ProfileWithdraw,
+        Command::RecordDraw(_) => Act::DrawRecord,
+        Command::CommitDraw(_) => Act::DrawCommit,
+        Command::RevealDraw(_) => Act::DrawReveal,
+        Command::TargetInspection(_) => Act::InspectionTarget,
     }
 }
 
@@ -564,6 +570,8 @@ fn named_items(command: &Command) -> Vec<ItemId> {
         Command::RecordExemption(exempt) => exempt.work_record.into_iter().collect(),
         Command::FileStatement(file) => vec![file.item],
         Command::ProposeProfile(_) | Command::ApproveProfile(_) | Command::WithdrawProfile(_) => Vec::new(),
+        Command::RecordDraw(_) | Command::CommitDraw(_) | Command::RevealDraw(_) => Vec::new(),
+        Command::TargetInspection(target) => target.items.clone(),
     }
 }
 

@@ -10,6 +10,7 @@ mod chains;
 mod corrections;
 mod determinism;
 mod disposals;
+mod draws;
 mod golden;
 mod holds;
 mod items;

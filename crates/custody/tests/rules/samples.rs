@@ -23,6 +23,7 @@ use strongroom_custody::{
     disposal::{
         ApproveDisposal, DiskOfNode, ExecuteDisposal, ProposeDisposal, ProposedItem, SignDisposal, WithdrawDisposal,
     },
+    draw::{CommitDraw, RecordDraw, RevealDraw, TargetInspection},
     erasure::{AttestKeys, CloseLost, Keeper, NoteErasure, SweepDisposed},
     exemption::{ConsentOffice, ExemptionCause, RecordExemption},
     hold::{HoldQuery, HoldScope, PlaceHold, ReleaseHold},
@@ -35,13 +36,15 @@ use strongroom_custody::{
     tables::{AbsentShard, DeviceAsset, DeviceType},
 };
 use strongroom_types::{
-    BatchId, ChunkIndex, CorrectionId, DiskId, NodeId, Reason, RecordSeq, Refusal, RequestId, Role, ShardIndex,
+    BatchId, ChunkIndex, CorrectionId, DiskId, DrawCommitment, DrawId, DrawShare, NodeId, Reason, RecordSeq, Refusal,
+    RequestId, Role, ShardIndex,
 };
 
 use crate::fixture::{DAY, GATEWAY, HOUR, START, created, end, id, item, key, open, progress, session, small, submit};
 
 pub(crate) const NO_REQUEST: RequestId = RequestId(999);
 pub(crate) const NO_BATCH: BatchId = BatchId(999);
+pub(crate) const NO_DRAW: DrawId = DrawId(999);
 /// The shortest profile.
 pub(crate) const PROPOSED: &str = "name = \"new\"\nagency = \"新局\"\n[floor]\nunspecified = true\n";
 
@@ -144,6 +147,22 @@ pub(crate) fn of_clients() -> Vec<Command> {
         })),
         Command::SignDisposal(SignDisposal { batch: NO_BATCH }),
         Command::CloseLost(CloseLost { keeper: Keeper::Disk(DiskId::new([0xd1; 16])), reason: "burnt".to_owned() }),
+        Command::RecordDraw(Box::new(RecordDraw {
+            query: HoldQuery {
+                unit: Some(id("U1")),
+                from: Some(START),
+                to: Some(START.plus_ms(DAY)),
+                ..HoldQuery::default()
+            },
+            ratio_percent: Some(10),
+            reason: "三季度抽查".to_owned(),
+            voters: vec![NodeId(1), NodeId(2), NodeId(3)],
+        })),
+        Command::TargetInspection(TargetInspection {
+            items: vec![item(8)],
+            complaint: "12345-0077".to_owned(),
+            reason: "投诉".to_owned(),
+        }),
     ]
     .into_iter()
     .chain(of_devices())
@@ -344,6 +363,13 @@ pub(crate) fn of_nodes() -> Vec<Command> {
             vkey: "n1+key".to_owned(),
         })),
         Command::SweepDisposed(SweepDisposed { limit: 500 }),
+        Command::CommitDraw(Box::new(CommitDraw {
+            draw: NO_DRAW,
+            commitment: DrawCommitment::new([0xc0; 32]),
+            signature: vec![5; 64].into(),
+            vkey: "n1+key".to_owned(),
+        })),
+        Command::RevealDraw(RevealDraw { draw: NO_DRAW, share: DrawShare::new([0x5a; 32]) }),
     ]
 }
 
@@ -418,6 +444,10 @@ pub(crate) const fn number(command: &Command) -> u8 {
         Command::ProposeProfile(_) => 41,
         Command::ApproveProfile(_) => 42,
         Command::WithdrawProfile(_) => 43,
+        Command::RecordDraw(_) => 120,
+        Command::CommitDraw(_) => 121,
+        Command::RevealDraw(_) => 122,
+        Command::TargetInspection(_) => 123,
     }
 }
 
@@ -428,5 +458,8 @@ fn there_is_a_sample_of_every_command() {
     numbers.dedup();
     let gone = 19;
     let kept = (0..=35).filter(|number| *number != gone);
-    assert_eq!(numbers, kept.chain(41..=43).chain(46..=65).chain(71..=79).chain([86]).collect::<Vec<_>>());
+    assert_eq!(
+        numbers,
+        kept.chain(41..=43).chain(46..=65).chain(71..=79).chain([86]).chain(120..=123).collect::<Vec<_>>()
+    );
 }
