@@ -65,6 +65,7 @@ mod correction;
 mod device;
 mod disposal;
 mod hold;
+mod inspection;
 mod keeping;
 
 pub use activity::ActivityFilter;

@@ -12,6 +12,7 @@ mod device;
 mod disposal;
 mod hold;
 mod ingest;
+mod inspection;
 mod ledger;
 mod profile;
 mod record;
@@ -27,8 +28,9 @@ use strongroom_proto::{
     cluster::cluster_service_server::ClusterServiceServer,
     correction::correction_service_server::CorrectionServiceServer, device::device_service_server::DeviceServiceServer,
     disposal::disposal_service_server::DisposalServiceServer, hold::hold_service_server::HoldServiceServer,
-    ingest::ingest_service_server::IngestServiceServer, ledger::ledger_service_server::LedgerServiceServer,
-    profile::profile_service_server::ProfileServiceServer, request::request_service_server::RequestServiceServer,
+    ingest::ingest_service_server::IngestServiceServer, inspection::inspection_service_server::InspectionServiceServer,
+    ledger::ledger_service_server::LedgerServiceServer, profile::profile_service_server::ProfileServiceServer,
+    request::request_service_server::RequestServiceServer,
 };
 use strongroom_types::limits;
 use tonic::service::Routes;
@@ -56,6 +58,7 @@ pub(crate) fn routes<H: Health>(node: &Arc<Node>, edge: Edge, health: HealthServ
         .add_service(sized!(CorrectionServiceServer, correction::Corrections(edge.clone())))
         .add_service(sized!(RequestServiceServer, request::Requests(edge.clone())))
         .add_service(sized!(DisposalServiceServer, disposal::Disposals(edge.clone())))
+        .add_service(sized!(InspectionServiceServer, inspection::Inspections(edge.clone())))
         .add_service(sized!(AccessServiceServer, access::Access(edge.clone())))
         .add_service(sized!(AdminServiceServer, admin::Admin(edge.clone())))
         .add_service(sized!(DeviceServiceServer, device::Devices(edge.clone())))

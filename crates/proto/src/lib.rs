@@ -47,6 +47,12 @@ pub mod disposal {
     tonic::include_proto!("strongroom.disposal.v1");
 }
 
+/// Inspections.
+#[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
+pub mod inspection {
+    tonic::include_proto!("strongroom.inspection.v1");
+}
+
 /// Footage, under a grant.
 #[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
 pub mod access {
