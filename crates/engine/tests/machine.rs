@@ -743,7 +743,8 @@ fn a_draw_is_drawn_again_from_its_records_and_a_forged_proof_is_found_out() {
     assert_eq!((verdict.sample.len(), verdict.shares.len(), verdict.steps.len()), (1, 3, 9));
     assert_eq!((verdict.recorded.ratio_percent, verdict.recorded.items), (50, 2));
 
-    let taken = |bytes: &[u8]| DrawProof::parse_canonical(bytes).is_ok_and(|proof| proof.verify(&CustodyRecords).is_ok());
+    let taken =
+        |bytes: &[u8]| DrawProof::parse_canonical(bytes).is_ok_and(|proof| proof.verify(&CustodyRecords).is_ok());
     assert!(taken(&bytes) && !taken(&[&bytes[..], b"\n"].concat()), "another spelling was taken");
     // Bytes a prime apart, so that every kind of field is met.
     for position in (0..bytes.len()).step_by(13) {
