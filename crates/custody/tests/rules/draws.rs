@@ -443,6 +443,10 @@ fn c7_what_was_sealed_before_the_period_is_not_of_it_whatever_its_device_says() 
     future.open.description.recorded_start = cluster.wall.plus_ms(90 * DAY);
     future.open.description.recorded_end = cluster.wall.plus_ms(91 * DAY);
     cluster.done("station", Command::SealOriginal(future));
+    // Two seals may be out of order by minutes, so the look goes on a little further; what it finds there is no more of it.
+    let just_after =
+        HoldQuery { from: Some(cluster.wall.plus_ms(MINUTE)), to: Some(START.plus_ms(160 * DAY)), ..over("Q") };
+    cluster.refused("inspector", asked(just_after, 10, ""), Reason::NotFound);
     cluster.pass(40 * DAY);
     let mut prompt = small(22, "Q");
     prompt.open.description.recorded_start = cluster.wall.plus_ms(-2 * HOUR);
