@@ -78,7 +78,7 @@ says '"rule": "R-004-7"'
 step "a complaint: 归档长期保存, kept without an end (R-004-7, G7 第七条)"
 
 # 第十八、二十、二十二条
-refused recorder APPROVAL_MISSING R-004-16 view "$first" --reason '看看'
+watch recorder "$folder/first.mp4" "$first" --reason '整理'
 refused head APPROVAL_MISSING C5 view "$first" --reason '看看'
 refused legal FIELD_MISSING C5 view "$first" --reason ' '
 watch legal "$folder/first.mp4" "$first" --reason '定期调阅回放'

@@ -105,9 +105,9 @@ request=$(value request)
 run head request approve "$request"
 refused recorder ROLE_NOT_ALLOWED R-000-26 view "$request" "$first"
 watch keeper "$folder/first.mp4" "$request" "$first"
-refused recorder APPROVAL_MISSING R-000-20 view "$first" --reason '看看'
+watch recorder "$folder/first.mp4" "$first" --reason '标注'
 watch unit-head "$folder/first.mp4" "$first" --reason '日常检查'
-step "another department views with the head's approval; only the head of the unit needs none (R-000-26 第二十六条)"
+step "another department views with the head's approval; none is needed by the head of the unit, and by the officer for labelling (R-000-20, R-000-26 第二十六条)"
 
 # 第二十二条: the text says 按照有关要求 and no more; the agency says who approves.
 copying=(request submit --act copy --item "$first" --reason '附卷')

@@ -83,12 +83,13 @@ run legal case bind '厦城罚〔2026〕15号' --item "$first" --item "$second"
 step "the recordings are evidence of a penalty case (R-003-5e 五)"
 
 # 查阅: 六（五）7 未经规定程序不得查阅
-refused recorder APPROVAL_MISSING R-003-5a view "$first" --reason '标注'
+watch recorder "$folder/first.mp4" "$first" --reason '标注'
 refused legal APPROVAL_MISSING R-003-5d view "$first" --reason '案审'
 refused head APPROVAL_MISSING C5 view "$first" --reason '看看'
 refused legal FIELD_MISSING R-003-6c request submit --act view --item "$first" --reason '行政复议'
 refused approver ROLE_NOT_ALLOWED C5 request submit --act view --item "$first" --reason '行政复议' --field slip_no=1
-run legal request submit --act view --item "$first" --reason '行政复议' --field slip_no='调用单2026-1'
+run legal request submit --act view --item "$first" --reason '行政复议' --field slip_no='调用单2026-1' \
+    --field applicant='法制科张某' --field applicant_unit='市局法制处'
 request=$(value request)
 says 'approval by approver'
 refused archivist APPROVAL_MISSING R-003-6c view "$request" "$first"
@@ -99,7 +100,7 @@ refused custodian ROLE_NOT_ALLOWED R-003-6c view "$request" "$first"
 refused archivist OUTSIDE_GRANT G8 view "$request" "$second"
 refused archivist OUTSIDE_GRANT G8 copy-out "$request" --to "$folder/not-this"
 watch archivist "$folder/first.mp4" "$request" "$first"
-step "seen only with the slip's number, the competent leader's consent and by the archivist's hand (R-003-6c 六（三）)"
+step "seen only with the slip's number, the competent leader's consent and by the archivist's hand; for labelling the officer needs none (R-003-5a 五, R-003-6c 六（三）)"
 
 # 调用: 《城管执法全过程记录调用单》
 refused legal ACT_UNSPECIFIED R-003-6e request submit --act transfer --item "$first" --reason '移送'

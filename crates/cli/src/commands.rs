@@ -16,8 +16,10 @@ mod case;
 mod copy_out;
 mod correction;
 mod disposal;
+mod draw;
 mod hold;
 mod ingest;
+mod inspection;
 mod item;
 mod mandate;
 mod request;
@@ -95,6 +97,12 @@ pub(crate) enum Command {
     /// Disposal 销毁: the only delete, from the proposal to the certificate
     #[command(subcommand)]
     Disposal(disposal::Disposal),
+    /// Draws 抽样: samples for spot checks, which nobody can steer and anybody can draw again
+    #[command(subcommand)]
+    Draw(draw::Draw),
+    /// Targeted inspections: what a complaint names
+    #[command(subcommand)]
+    Inspection(inspection::Inspection),
     /// Writes what an approved request grants into a folder
     CopyOut(copy_out::CopyOut),
     /// Shows an item of an approved request to a player on this machine, at an address of one session
@@ -132,6 +140,8 @@ impl Command {
             Self::Mandate(command) => on_one_thread(command.run(globals)),
             Self::ViewList(command) => on_one_thread(command.run(globals)),
             Self::Disposal(command) => on_one_thread(command.run(globals)),
+            Self::Draw(command) => on_one_thread(command.run(globals)),
+            Self::Inspection(command) => on_one_thread(command.run(globals)),
             Self::CopyOut(command) => on_threads(command.run(globals)),
             Self::View(command) => on_threads(command.run(globals)),
             Self::Verify(command) => command.run(globals),

@@ -52,6 +52,8 @@ pub(crate) enum Usual {
     Recorder,
     /// Heads a unit.
     UnitHead,
+    /// Inspects.
+    Inspector,
 }
 
 impl Usual {
@@ -66,6 +68,7 @@ impl Usual {
             Self::Ops => "ops",
             Self::Recorder => "recorder",
             Self::UnitHead => "unit-head",
+            Self::Inspector => "inspector",
         }
     }
 }

@@ -65,8 +65,10 @@ mod correction;
 mod device;
 mod disposal;
 mod hold;
+mod inspection;
 mod keeping;
 mod mandate;
+mod organisation;
 
 pub use activity::ActivityFilter;
 pub use case::DossierTerm;
@@ -481,18 +483,28 @@ impl Client {
                 unit_id: unit.to_string(),
                 full_name: full_name.to_owned(),
                 profile: profile.to_string(),
+                ..admin::Unit::default()
             }),
         };
         Ok(RecordSeq(unary!(self, AdminServiceClient, add_unit, request)?.record_seq))
     }
 
-    /// All units.
+    /// All units, those that have ended too.
     ///
     /// # Errors
     /// [`ClientError`].
     pub async fn list_units(&self) -> Result<Vec<admin::Unit>, ClientError> {
         let request = admin::ListUnitsRequest {};
         Ok(unary!(self, AdminServiceClient, list_units, request)?.units)
+    }
+
+    /// One unit with its history.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn show_unit(&self, unit: &UnitId) -> Result<admin::ShowUnitResponse, ClientError> {
+        let request = admin::ShowUnitRequest { unit_id: unit.to_string() };
+        unary!(self, AdminServiceClient, show_unit, request)
     }
 
     /// Registers a device.

@@ -8,6 +8,7 @@ use strongroom_types::{
 use crate::{
     Act,
     tables::{PRINCIPALS, PRINCIPALS_BY_KEY, PrincipalRow},
+    unit,
 };
 
 /// Why a decision stopped: refused, or the rows could not be read.
@@ -50,7 +51,7 @@ pub fn authorize(rows: &(impl Rows + ?Sized), key: &KeyHash, act: Act) -> Result
 /// [`Stop`] with `UNKNOWN_PRINCIPAL` or `PRINCIPAL_REVOKED`.
 pub fn identify(rows: &(impl Rows + ?Sized), key: &KeyHash) -> Result<PrincipalRow, Stop> {
     let id = PRINCIPALS_BY_KEY.read(rows, key)?.ok_or_else(|| unknown(key))?;
-    let principal = PRINCIPALS.read(rows, &id)?.ok_or_else(|| unknown(key))?;
+    let principal = principal(rows, &id)?.ok_or_else(|| unknown(key))?;
     if principal.key != *key {
         return Err(replaced(&id, key).into());
     }
@@ -64,6 +65,18 @@ pub fn identify(rows: &(impl Rows + ?Sized), key: &KeyHash) -> Result<PrincipalR
         )
         .into()),
     }
+}
+
+/// The principal of this name with everything that its rights reach, revoked or not.
+///
+/// # Errors
+/// [`RowError`] where a row cannot be read.
+pub fn principal(rows: &(impl Rows + ?Sized), id: &PrincipalId) -> Result<Option<PrincipalRow>, RowError> {
+    let Some(mut row) = PRINCIPALS.read(rows, id)? else { return Ok(None) };
+    if let Some(unit) = &row.unit {
+        row.formers = unit::formers(rows, unit)?;
+    }
+    Ok(Some(row))
 }
 
 /// `UNKNOWN_PRINCIPAL`, for a key that was never registered.

@@ -272,6 +272,40 @@ acts! {
     154 ListClose "list.close" [Recorder Custodian UnitHead Legal Head Inspector];
     /// Reads such lists.
     155 ListShow "list.show" [Recorder Custodian UnitHead Legal Head Inspector Auditor];
+    /// Proposes a new name of a unit, a merger, a split or an abolition.
+    130 UnitPropose "unit.propose" [Security];
+    /// Approves what becomes of units.
+    131 UnitApprove "unit.approve" [Legal Head];
+    /// Withdraws a change of units before it takes effect.
+    132 UnitWithdraw "unit.withdraw" [Legal Head Security];
+    /// Counts what a change of units would move.
+    133 UnitPlan "unit.plan" [Legal Head Security Auditor];
+    /// Puts a change of units in effect.
+    134 UnitChange "unit.change" [];
+    /// Offers a case to another unit: the giver's step.
+    135 CaseOffer "case.offer" [UnitHead Legal];
+    /// Takes a case that is offered, or ends the offer.
+    136 CaseAccept "case.accept" [UnitHead Legal];
+    /// Notes that somebody leaves, or takes it back.
+    137 PrincipalLeave "principal.leave" [Security];
+    /// Reads what waits for somebody.
+    138 PrincipalTasks "principal.tasks" [UnitHead Head Security Auditor];
+    /// Ends the access of somebody whose date has come.
+    139 PrincipalLeft "principal.left" [];
+    /// Records a draw of a sample, or asks what one would select from.
+    160 DrawRecord "draw.record" [UnitHead Legal Head Inspector];
+    /// Commits a voter to its share of a draw.
+    161 DrawCommit "draw.commit" [];
+    /// Reveals a voter's share of a draw.
+    162 DrawReveal "draw.reveal" [];
+    /// Takes a draw further: commitments stand, it is drawn, overdue or void.
+    163 DrawAdvance "draw.advance" [];
+    /// Reads one draw, what it selected and what proves it.
+    164 DrawShow "draw.show" [UnitHead Legal Head Inspector Auditor];
+    /// Lists draws and targeted inspections.
+    165 DrawList "draw.list" [UnitHead Legal Head Inspector Auditor];
+    /// Records that items are inspected because a complaint names them.
+    166 InspectionTarget "inspection.target" [UnitHead Legal Head Inspector];
 }
 
 #[cfg(test)]

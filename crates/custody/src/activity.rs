@@ -23,9 +23,10 @@ use crate::{
     item::{refuse_quarantined, sealed},
     profile::Profile,
     tables::{
-        ACTIVITIES, ACTIVITIES_BY_UNIT, ACTIVITY_ITEMS, Description, ITEM_TIMES, ITEMS, ItemRow, PrincipalRow, UNITS,
+        ACTIVITIES, ACTIVITIES_BY_UNIT, ACTIVITY_ITEMS, Description, ITEM_TIMES, ITEMS, ItemRow, PrincipalRow,
         newest_first,
     },
+    unit,
     upload::{check_label_name, check_text, newest_profile},
 };
 
@@ -56,6 +57,7 @@ fn check_kind(profile: &Profile, kind: &str) -> Result<(), Refusal> {
 pub(crate) fn open(decision: &mut Decision<'_>, command: &OpenActivity) -> Result<Answer, Stop> {
     let who = decision.authorize(Act::ActivityOpen)?;
     within_unit(&who, &command.unit)?;
+    unit::live(decision.rows, &command.unit)?;
     let profile = profile_of(decision.rows, &command.unit)?;
     check_kind(&profile, &command.kind)?;
     check_content(command)?;
@@ -226,7 +228,7 @@ pub(crate) fn attach(decision: &mut Decision<'_>, command: &AttachItem) -> Resul
     let item = sealed(decision.rows, command.item)?;
     within_unit(&who, &item.description.unit)?;
     refuse_quarantined(command.item, &item)?;
-    check_place(&row, &item, command)?;
+    check_place(decision.rows, &row, &item, command)?;
     let key = (command.activity.clone(), command.item);
     let present = ACTIVITY_ITEMS.read(decision.rows, &key)?;
     let mut facts = facts(&row.id, &row.unit);
@@ -292,7 +294,7 @@ pub(crate) fn findings_at_seal(
 ) -> Result<Vec<String>, RowError> {
     let Some(id) = &about.activity else { return Ok(Vec::new()) };
     let Some(activity) = ACTIVITIES.read(rows, id)? else { return Ok(Vec::new()) };
-    if activity.unit != about.unit {
+    if !unit::same(rows, &activity.unit, &about.unit)? {
         return Ok(vec!["ACTIVITY_OF_OTHER_UNIT".to_owned()]);
     }
     let times = times_at_seal(rows, about)?;
@@ -436,7 +438,7 @@ pub fn recording_of(
 /// Another unit's items, and those in quarantine, close no gap.
 fn recorded(rows: &(impl Rows + ?Sized), activity: &ActivityRow, id: ItemId) -> Result<Option<Recording>, RowError> {
     let Some(item) = ITEMS.read(rows, &id)? else { return Ok(None) };
-    if item.quarantined || item.description.unit != activity.unit {
+    if item.quarantined || !unit::same(rows, &item.description.unit, &activity.unit)? {
         return Ok(None);
     }
     let times = times(rows, id)?;
@@ -459,8 +461,7 @@ pub fn backfill(activity: &ActivityRow, started: UnixMillis) -> Vec<String> {
 /// # Errors
 /// [`Stop`] with `NOT_FOUND`.
 pub fn profile_of(rows: &(impl Rows + ?Sized), unit: &UnitId) -> Result<Profile, Stop> {
-    let row = UNITS.read(rows, unit)?.ok_or_else(|| Refusal::not_found(format!("unit {unit}")))?;
-    let (_, profile) = newest_profile(rows, &row.profile)?;
+    let (_, profile) = newest_profile(rows, &unit::current(rows, unit)?.profile)?;
     Ok(profile.profile)
 }
 
@@ -521,8 +522,13 @@ fn check_document(document: &Document) -> Result<(), Refusal> {
     }
 }
 
-fn check_place(row: &ActivityRow, item: &ItemRow, command: &AttachItem) -> Result<(), Refusal> {
-    if item.description.unit != row.unit {
+fn check_place(
+    rows: &(impl Rows + ?Sized),
+    row: &ActivityRow,
+    item: &ItemRow,
+    command: &AttachItem,
+) -> Result<(), Stop> {
+    if !unit::same(rows, &item.description.unit, &row.unit)? {
         return Err(Refusal::new(
             Reason::OutsideUnit,
             "C5",
@@ -531,13 +537,14 @@ fn check_place(row: &ActivityRow, item: &ItemRow, command: &AttachItem) -> Resul
                 command.item, item.description.unit, row.id, row.unit
             ),
             "open an activity of that unit",
-        ));
+        )
+        .into());
     }
     let phases = u32::try_from(row.phases.len()).unwrap_or(u32::MAX);
     if command.phase.is_some_and(|phase| phase == 0 || phase > phases) {
-        return Err(Refusal::invalid(format!("activity {} has phases 1 to {phases}", row.id)));
+        return Err(Refusal::invalid(format!("activity {} has phases 1 to {phases}", row.id)).into());
     }
-    command.angle.as_deref().map_or(Ok(()), check_label_name)
+    Ok(command.angle.as_deref().map_or(Ok(()), check_label_name)?)
 }
 
 fn check_room(rows: &(impl Rows + ?Sized), activity: &ActivityId) -> Result<(), Stop> {

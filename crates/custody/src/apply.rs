@@ -24,11 +24,14 @@ use crate::{
         SendToRepair,
     },
     disposal::{self, ApproveDisposal, SignDisposal, WithdrawDisposal},
-    erasure, exemption, genesis, hold, interruption, item, keeper,
+    draw, erasure, exemption, genesis, hold, interruption, item, keeper,
     keeping::{self, ClassifyItem, ExtendItem, RestrictItem, TriggerItem},
+    leave,
     mandate::{self, ConfirmMandate, GiveMandate, RevokeMandate},
     notice, proposal, register, request, session, statement,
     tables::{CLUSTER, ClusterRow, PrincipalRow},
+    transfer,
+    unit_change::{self, ApproveUnitChange, WithdrawUnitChange},
     upload, viewlist,
 };
 
@@ -187,6 +190,17 @@ fn decide(decision: &mut Decision<'_>, command: &Command) -> Result<Answer, Stop
         Command::ConfirmOral(confirm) => approval::confirm_oral(decision, confirm),
         Command::GiveList(give) => viewlist::give(decision, give),
         Command::CloseList(close) => viewlist::close(decision, close),
+        Command::ProposeUnitChange(propose) => unit_change::propose(decision, propose),
+        Command::ApproveUnitChange(approve) => unit_change::approve(decision, approve),
+        Command::WithdrawUnitChange(withdraw) => unit_change::withdraw(decision, withdraw),
+        Command::OfferCase(offer) => transfer::offer(decision, offer),
+        Command::AnswerCase(answer) => transfer::answer(decision, answer),
+        Command::LeavePrincipal(leave) => leave::leave(decision, leave),
+        Command::StayPrincipal(stay) => leave::stay(decision, stay),
+        Command::RecordDraw(record) => draw::record(decision, record),
+        Command::CommitDraw(commit) => draw::commit(decision, commit),
+        Command::RevealDraw(reveal) => draw::reveal(decision, reveal),
+        Command::TargetInspection(target) => draw::target(decision, target),
     }
 }
 
@@ -270,6 +284,16 @@ const fn act_of(command: &Command) -> Act {
         Command::ConfirmOral(_) => Act::OralConfirm,
         Command::GiveList(_) => Act::ListGive,
         Command::CloseList(_) => Act::ListClose,
+        Command::ProposeUnitChange(_) => Act::UnitPropose,
+        Command::ApproveUnitChange(_) => Act::UnitApprove,
+        Command::WithdrawUnitChange(_) => Act::UnitWithdraw,
+        Command::OfferCase(_) => Act::CaseOffer,
+        Command::AnswerCase(_) => Act::CaseAccept,
+        Command::LeavePrincipal(_) | Command::StayPrincipal(_) => Act::PrincipalLeave,
+        Command::RecordDraw(_) => Act::DrawRecord,
+        Command::CommitDraw(_) => Act::DrawCommit,
+        Command::RevealDraw(_) => Act::DrawReveal,
+        Command::TargetInspection(_) => Act::InspectionTarget,
     }
 }
 
@@ -413,6 +437,33 @@ fn subject_of(command: &Command) -> (Vec<ItemId>, BTreeMap<Fact, Value>) {
         | Command::WithdrawProfile(WithdrawProfile { profile, .. }) => {
             (Vec::new(), facts(&[(Fact::Profile, profile.as_str().into())]))
         }
+        Command::ProposeUnitChange(propose) => (Vec::new(), unit_change::attempted(&propose.change)),
+        Command::ApproveUnitChange(ApproveUnitChange { proposal })
+        | Command::WithdrawUnitChange(WithdrawUnitChange { proposal, .. }) => {
+            (Vec::new(), facts(&[(Fact::Proposal, proposal.0.into())]))
+        }
+        Command::OfferCase(offer) => {
+            (Vec::new(), facts(&[(Fact::Case, offer.case.as_str().into()), (Fact::ToUnit, offer.to.as_str().into())]))
+        }
+        Command::AnswerCase(answer) => (Vec::new(), facts(&[(Fact::Case, answer.case.as_str().into())])),
+        Command::LeavePrincipal(leave) => (
+            Vec::new(),
+            facts(&[(Fact::Principal, leave.person.as_str().into()), (Fact::Receiver, leave.to.as_str().into())]),
+        ),
+        Command::StayPrincipal(stay) => (Vec::new(), facts(&[(Fact::Principal, stay.person.as_str().into())])),
+        Command::RecordDraw(record) => (
+            Vec::new(),
+            facts(&[(
+                Fact::Query,
+                hold::told(&record.query).chars().take(limits::TEXT_BYTES_MAX).collect::<String>().into(),
+            )]),
+        ),
+        Command::CommitDraw(commit) => (Vec::new(), facts(&[(Fact::Draw, commit.draw.into())])),
+        Command::RevealDraw(reveal) => (Vec::new(), facts(&[(Fact::Draw, reveal.draw.into())])),
+        Command::TargetInspection(target) => (
+            target.items.iter().take(limits::TARGET_ITEMS_MAX).copied().collect(),
+            facts(&[(Fact::Way, "targeted".into())]),
+        ),
     }
 }
 
@@ -522,6 +573,11 @@ impl Decision<'_> {
             facts,
         });
         seq
+    }
+
+    /// The bytes of the record that was appended last.
+    pub(crate) fn newest_record(&self) -> Vec<u8> {
+        self.records.last().map(Record::to_bytes).unwrap_or_default()
     }
 
     /// Appends a record of a refusal that was decided elsewhere.

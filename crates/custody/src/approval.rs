@@ -14,7 +14,7 @@ use strongroom_types::{
 
 use crate::{
     Act, Answer, Fact, Value,
-    access::{Stop, different_person, role_refused, within_unit},
+    access::{self, Stop, different_person, role_refused, within_unit},
     apply::Decision,
     correction::StepRow,
     item::{refuse_quarantined, sealed},
@@ -23,7 +23,7 @@ use crate::{
     notice,
     profile::ActRule,
     request::{self, RequestRow},
-    tables::{PAPER_FORMS, PRINCIPALS, PrincipalRow, REQUESTS_DUE},
+    tables::{PAPER_FORMS, PrincipalRow, REQUESTS_DUE},
 };
 
 /// An approval that was given.
@@ -410,7 +410,7 @@ fn apart(people: &[(&PrincipalId, &str)], row: &RequestRow) -> Result<(), Refusa
 
 /// A person who is named: registered, with access that has not ended.
 fn named(rows: &(impl Rows + ?Sized), id: &PrincipalId) -> Result<PrincipalRow, Stop> {
-    let row = PRINCIPALS.read(rows, id)?.ok_or_else(|| Refusal::not_found(format!("principal {id}")))?;
+    let row = access::principal(rows, id)?.ok_or_else(|| Refusal::not_found(format!("principal {id}")))?;
     match row.revoked_at {
         None => Ok(row),
         Some(at) => Err(Refusal::new(
@@ -455,7 +455,7 @@ fn check_said(said_at: UnixMillis, row: &RequestRow, now: UnixMillis) -> Result<
 
 fn tell_head(decision: &mut Decision<'_>, row: &RequestRow, finding: &str) -> Result<(), Stop> {
     for unit in request::units(&*decision.rows, row)? {
-        notice::give_of_request(decision, &unit, finding, row.id);
+        notice::give_of_request(decision, &unit, finding, row.id)?;
     }
     Ok(())
 }

@@ -22,7 +22,9 @@ use crate::{
     clock, correction,
     item::{refuse_quarantined, sealed},
     keeping::check_given,
-    tables::{CASE_ITEMS, CASES, CASES_BY_ITEM, PrincipalRow, UNITS},
+    tables::{CASE_ITEMS, CASES, CASES_BY_ITEM, PrincipalRow},
+    transfer::within_item,
+    unit,
 };
 
 /// A case.
@@ -361,9 +363,7 @@ pub(crate) fn open(decision: &mut Decision<'_>, command: &OpenCase) -> Result<An
     let by = decision.authorize(Act::CaseOpen)?;
     within_unit(&by, &command.unit)?;
     check_given("the title", &command.title, "G6")?;
-    if UNITS.read(decision.rows, &command.unit)?.is_none() {
-        return Err(Refusal::not_found(format!("unit {}", command.unit)).into());
-    }
+    unit::live(decision.rows, &command.unit)?;
     if CASES.read(decision.rows, &command.case)?.is_some() {
         return Err(Refusal::new(
             Reason::AlreadyExists,
@@ -398,7 +398,7 @@ pub(crate) fn bind(decision: &mut Decision<'_>, command: &BindCase) -> Result<An
     let mut bound = Vec::new();
     for id in &command.items {
         let item = sealed(decision.rows, *id)?;
-        within_unit(&by, &item.description.unit)?;
+        within_item(decision.rows, &by, *id, &item)?;
         refuse_quarantined(*id, &item)?;
         let key = (command.case.clone(), *id);
         let before = CASE_ITEMS.read(decision.rows, &key)?;

@@ -46,12 +46,7 @@ pub(crate) fn clear(decision: &mut Decision<'_>, command: &ClearPerson) -> Resul
     if let Some(unit) = &row.unit {
         within_unit(&custodian, unit)?;
     }
-    let ties = ties(decision.rows, person)?;
-    let owed: Vec<_> = ties.iter().filter(|(_, tie)| *tie != Tie::Lost).collect();
-    if !owed.is_empty() {
-        return Err(outstanding(person, &owed).into());
-    }
-    let lost: Vec<DeviceId> = ties.into_iter().map(|(device, _)| device).collect();
+    let lost = refuse_owing(decision.rows, person, "be cleared")?;
     let mut facts = BTreeMap::from([(Fact::Principal, person.as_str().into())]);
     if !lost.is_empty() {
         let names: Vec<_> = lost.iter().map(DeviceId::as_str).collect();
@@ -62,6 +57,20 @@ pub(crate) fn clear(decision: &mut Decision<'_>, command: &ClearPerson) -> Resul
     let row = ClearanceRow { by: custodian.id, at: decision.wall, seq, lost };
     CLEARANCES.write(decision.rows, &(person.clone(), newest_first(seq.0)), &row);
     Ok(Answer::Recorded(seq))
+}
+
+/// Refuses what nobody does who owes a device or recordings; else the devices that they lost.
+pub(crate) fn refuse_owing(
+    rows: &(impl Rows + ?Sized),
+    person: &PrincipalId,
+    what: &str,
+) -> Result<Vec<DeviceId>, Stop> {
+    let ties = ties(rows, person)?;
+    let owed: Vec<_> = ties.iter().filter(|(_, tie)| *tie != Tie::Lost).collect();
+    if !owed.is_empty() {
+        return Err(outstanding(person, &owed, what).into());
+    }
+    Ok(ties.into_iter().map(|(device, _)| device).collect())
 }
 
 /// What a person has to do with which devices.
@@ -83,7 +92,7 @@ fn device_of(person: &PrincipalId, key: &[u8]) -> Result<DeviceId, strongroom_ty
     std::str::from_utf8(name).ok().and_then(|name| name.parse().ok()).ok_or_else(corrupt)
 }
 
-fn outstanding(person: &PrincipalId, owed: &[&(DeviceId, Tie)]) -> Refusal {
+fn outstanding(person: &PrincipalId, owed: &[&(DeviceId, Tie)], what: &str) -> Refusal {
     let told = |(device, tie): &&(DeviceId, Tie)| match tie {
         Tie::Holds => format!("{device} is not returned"),
         Tie::OwesRecordings => format!("recordings on {device} are not ingested"),
@@ -94,7 +103,7 @@ fn outstanding(person: &PrincipalId, owed: &[&(DeviceId, Tie)]) -> Refusal {
     Refusal::new(
         Reason::DevicesOutstanding,
         "R-000-3",
-        format!("{person} cannot be cleared: {}{more}", shown.join("; ")),
+        format!("{person} cannot {what}: {}{more}", shown.join("; ")),
         "return and dock the devices, or report them lost: `strongroom device return`, `strongroom device report-loss`",
     )
 }

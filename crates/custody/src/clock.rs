@@ -71,7 +71,7 @@ pub struct Reading {
 }
 
 /// The longest that one command's wall time may run ahead of the newest tick.
-const WALL_AHEAD_MS_MAX: i64 = 10 * 60 * 1000;
+pub(crate) const WALL_AHEAD_MS_MAX: i64 = 10 * 60 * 1000;
 /// An outage shorter than this is no event.
 const OUTAGE_MS_MIN: i64 = 60 * 1000;
 

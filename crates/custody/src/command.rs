@@ -21,18 +21,22 @@ use crate::{
         SendToRepair,
     },
     disposal::{ApproveDisposal, BatchRow, ExecuteDisposal, ProposeDisposal, SignDisposal, WithdrawDisposal},
+    draw::{CommitDraw, RecordDraw, RevealDraw, TargetInspection, row::DrawRow},
     erasure::{AttestKeys, CloseLost, NoteErasure, SweepDisposed},
     exemption::RecordExemption,
     hold::{HoldRow, PlaceHold, ReleaseHold},
     interruption::RecordInterruption,
     keeper::NameKeeper,
     keeping::{ClassifyItem, ExtendItem, RestrictItem, TriggerItem},
+    leave::{LeavePrincipal, StayPrincipal},
     mandate::{ConfirmMandate, GiveMandate, RevokeMandate},
     notice::AcknowledgeNotice,
     profile::RequestAct,
     request::RequestRow,
     statement::FileStatement,
     tables::{ClusterRow, Description, DeviceAsset, DeviceType, ManifestStep, UploadEnd},
+    transfer::{AnswerCase, OfferCase},
+    unit_change::{ApproveUnitChange, ProposeUnitChange, WithdrawUnitChange},
     viewlist::{CloseList, GiveList},
 };
 
@@ -278,6 +282,39 @@ pub enum Command {
     /// Closes such a list.
     #[n(130)]
     CloseList(#[n(0)] CloseList),
+    /// Proposes what becomes of units.
+    #[n(110)]
+    ProposeUnitChange(#[n(0)] Box<ProposeUnitChange>),
+    /// Approves what becomes of units.
+    #[n(111)]
+    ApproveUnitChange(#[n(0)] ApproveUnitChange),
+    /// Withdraws a change of units before it takes effect.
+    #[n(112)]
+    WithdrawUnitChange(#[n(0)] WithdrawUnitChange),
+    /// Offers a case to another unit: the giver's step.
+    #[n(113)]
+    OfferCase(#[n(0)] OfferCase),
+    /// Takes a case, or ends the offer: the other side's step.
+    #[n(114)]
+    AnswerCase(#[n(0)] AnswerCase),
+    /// Notes that somebody leaves.
+    #[n(115)]
+    LeavePrincipal(#[n(0)] LeavePrincipal),
+    /// Takes back that somebody leaves.
+    #[n(116)]
+    StayPrincipal(#[n(0)] StayPrincipal),
+    /// Records a draw.
+    #[n(131)]
+    RecordDraw(#[n(0)] Box<RecordDraw>),
+    /// Commits a voter to its share of a draw.
+    #[n(132)]
+    CommitDraw(#[n(0)] Box<CommitDraw>),
+    /// Reveals a voter's share of a draw.
+    #[n(133)]
+    RevealDraw(#[n(0)] RevealDraw),
+    /// Records a targeted inspection.
+    #[n(134)]
+    TargetInspection(#[n(0)] TargetInspection),
 }
 
 /// Creates the cluster's custody state, once.
@@ -708,4 +745,7 @@ pub enum Answer {
     /// So many rows were swept.
     #[n(23)]
     Swept(#[n(0)] u32),
+    /// The draw as it now stands.
+    #[n(60)]
+    Draw(#[n(0)] Box<DrawRow>),
 }

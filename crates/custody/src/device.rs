@@ -25,11 +25,11 @@ use strongroom_types::{
 
 use crate::{
     Act, Answer, Fact, Value,
-    access::{Stop, different_person, within_unit},
+    access::{self, Stop, different_person, within_unit},
     apply::Decision,
-    keeper, notice,
+    keeper, leave, notice,
     request::field_missing,
-    tables::{DEVICE_CUSTODY, DEVICE_ENTRIES, DEVICES, DEVICES_OF, DeviceRow, PRINCIPALS, PrincipalRow},
+    tables::{DEVICE_CUSTODY, DEVICE_ENTRIES, DEVICES, DEVICES_OF, DeviceRow, PrincipalRow},
     upload::{check_label_name, check_text},
 };
 
@@ -160,7 +160,7 @@ pub(crate) fn report_loss(decision: &mut Decision<'_>, command: &ReportLoss) -> 
     }
     facts.insert(Fact::Finding, findings.join(" ").into());
     row.offer = None;
-    notice::give(decision, &device.unit, "DEVICE_LOST", None, Some(&command.device));
+    notice::give(decision, &device.unit, "DEVICE_LOST", None, Some(&command.device))?;
     let what = What::Lost(command.noticed_at, command.circumstances.clone());
     move_to(decision, &command.device, &mut row, (Some(who.id), what), Place::Lost(holder), findings);
     write(decision.rows, &command.device, &row);
@@ -518,8 +518,9 @@ fn check_way(
 }
 
 fn known_receiver(rows: &(impl Rows + ?Sized), id: &PrincipalId, device: &DeviceRow) -> Result<(), Stop> {
-    let row = PRINCIPALS.read(rows, id)?.ok_or_else(|| Refusal::not_found(format!("principal {id}")))?;
+    let row = access::principal(rows, id)?.ok_or_else(|| Refusal::not_found(format!("principal {id}")))?;
     within_unit(&row, &device.unit)?;
+    leave::refuse_leaving(rows, id)?;
     let may = row.roles.iter().any(|role| Act::DeviceAccept.roles().contains(role));
     if row.revoked_at.is_some() || !may {
         return Err(Refusal::invalid(format!(

@@ -21,15 +21,15 @@ use strongroom_types::{
 
 use crate::{
     Act, Answer, Fact, Value,
-    access::{Stop, different_person, role_refused, within_unit},
+    access::{self, Stop, different_person, role_refused, within_unit},
     apply::Decision,
     clock,
     erasure::{self, Tombstone},
     item::{refuse_quarantined, sealed},
     retention,
     tables::{
-        COUNTERS, DISPOSAL_BY_ITEM, DISPOSAL_ITEMS, DISPOSALS, ITEM_KEYS, ITEMS, ITEMS_BY_UNIT, ItemRow, PRINCIPALS,
-        PrincipalRow, newest_first,
+        COUNTERS, DISPOSAL_BY_ITEM, DISPOSAL_ITEMS, DISPOSALS, ITEM_KEYS, ITEMS, ITEMS_BY_UNIT, ItemRow, PrincipalRow,
+        newest_first,
     },
     upload::check_text,
 };
@@ -637,7 +637,7 @@ fn check_supervisors(
     };
     different_person(first, second, "two supervisors are two people")?;
     for name in supervisors {
-        let known = PRINCIPALS.read(&*decision.rows, name)?.filter(|known| known.revoked_at.is_none());
+        let known = access::principal(&*decision.rows, name)?.filter(|known| known.revoked_at.is_none());
         let supervisor = known.ok_or_else(|| Refusal::not_found(format!("principal {name} with access")))?;
         if !supervisor.roles.iter().any(|role| SUPERVISORS.contains(role)) {
             return Err(role_refused(&supervisor, "supervise a disposal", SUPERVISORS, "C4").into());

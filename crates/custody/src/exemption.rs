@@ -194,7 +194,7 @@ pub(crate) fn record(decision: &mut Decision<'_>, command: &RecordExemption) -> 
     let findings = exemption_findings(command, &activity, &who.id, decision.wall);
     // One notice for each record is enough: it names the first finding, the row has them all.
     if let Some(finding) = findings.first() {
-        notice::give(decision, &activity.unit, finding, Some(&command.activity), None);
+        notice::give(decision, &activity.unit, finding, Some(&command.activity), None)?;
     }
     let mut facts = activity::facts(&activity.id, &activity.unit);
     facts.insert(Fact::Cause, command.cause.name().into());

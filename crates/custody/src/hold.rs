@@ -22,6 +22,7 @@ use crate::{
     item::sealed,
     keeping::check_given,
     tables::{HOLDS, HOLDS_BY_CASE, HOLDS_BY_ITEM, ItemRow, PrincipalRow, QUERY_HOLDS},
+    transfer::within_item,
     upload::{check_label_name, check_text},
 };
 
@@ -422,7 +423,7 @@ fn check_scope(decision: &Decision<'_>, by: &PrincipalRow, scope: &HoldScope) ->
         case::check_list(&scope.items)?;
     }
     for item in &scope.items {
-        within_unit(by, &sealed(&*decision.rows, *item)?.description.unit)?;
+        within_item(&*decision.rows, by, *item, &sealed(&*decision.rows, *item)?)?;
     }
     for id in &scope.cases {
         within_unit(by, &case::read(&*decision.rows, id)?.unit)?;
@@ -433,7 +434,7 @@ fn check_scope(decision: &Decision<'_>, by: &PrincipalRow, scope: &HoldScope) ->
     Ok(())
 }
 
-fn check_query(by: &PrincipalRow, query: &HoldQuery) -> Result<(), Refusal> {
+pub(crate) fn check_query(by: &PrincipalRow, query: &HoldQuery) -> Result<(), Refusal> {
     if query.is_empty() {
         return Err(Refusal::invalid("a query names at least one condition"));
     }

@@ -17,6 +17,7 @@ use crate::{
     erasure,
     keeping::check_given,
     tables::{ITEMS, ItemRow, LabelValue, PrincipalRow, QUARANTINE_RELEASES},
+    transfer::within_item,
     upload::{check_label_name, check_text},
 };
 
@@ -29,7 +30,7 @@ pub(crate) fn label(decision: &mut Decision<'_>, command: &LabelItem) -> Result<
     check_label_name(&command.name)?;
     check_text(&command.name, &command.value)?;
     let mut item = sealed(decision.rows, command.item)?;
-    within_unit(&principal, &item.description.unit)?;
+    within_item(decision.rows, &principal, command.item, &item)?;
     refuse_quarantined(command.item, &item)?;
     if !item.labels.contains_key(&command.name) && item.labels.len() >= limits::LABELS_MAX {
         return Err(Refusal::invalid(format!("an item takes at most {} labels", limits::LABELS_MAX)).into());

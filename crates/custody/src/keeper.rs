@@ -9,10 +9,12 @@ use strongroom_types::{
 
 use crate::{
     Act, Answer, Fact, Value,
-    access::{Stop, within_unit},
+    access::{self, Stop, within_unit},
     apply::Decision,
     device::{self, DeviceCustodyRow, What},
-    tables::{DEVICES, KEEPERS, PRINCIPALS, PrincipalRow, UNITS},
+    leave,
+    tables::{DEVICES, KEEPERS, PrincipalRow},
+    unit,
 };
 
 /// Who keeps the devices of a unit, now and from dates to come.
@@ -73,6 +75,18 @@ impl KeepersRow {
         self.terms.iter().filter(move |term| term.from <= at && term.until.is_some_and(|until| at < until))
     }
 
+    /// Terms of this person that run at `at` or are to come.
+    pub fn held_by(&self, person: &PrincipalId, at: UnixMillis) -> impl Iterator<Item = &KeeperTerm> {
+        let custodian = self.custodian(at).map(|term| term.seq);
+        self.terms.iter().filter(move |term| {
+            let matters = match term.until {
+                Some(until) => at < until,
+                None => term.from > at || Some(term.seq) == custodian,
+            };
+            matters && term.principal == *person
+        })
+    }
+
     /// Leaves out what can no longer matter at `at`.
     fn prune(&mut self, at: UnixMillis) {
         let custodian = self.custodian(at).map(|term| term.seq);
@@ -86,9 +100,7 @@ impl KeepersRow {
 pub(crate) fn name(decision: &mut Decision<'_>, command: &NameKeeper) -> Result<Answer, Stop> {
     let head = decision.authorize(Act::KeeperName)?;
     within_unit(&head, &command.unit)?;
-    if UNITS.read(decision.rows, &command.unit)?.is_none() {
-        return Err(Refusal::not_found(format!("unit {}", command.unit)).into());
-    }
+    unit::known(decision.rows, &command.unit)?;
     check_keeper(decision.rows, &command.principal, &command.unit)?;
     let from = check_dates(command, decision.wall)?;
     let mut facts = facts(command, from);
@@ -128,7 +140,7 @@ fn name_for_device(
         return Err(Refusal::invalid("a device's custodian is named at once and until another is").into());
     }
     let device = DEVICES.read(decision.rows, id)?.ok_or_else(|| Refusal::not_found(format!("device {id}")))?;
-    if device.unit != command.unit {
+    if !unit::same(&*decision.rows, &device.unit, &command.unit)? {
         return Err(Refusal::invalid(format!("device {id} belongs to unit {}", device.unit)).into());
     }
     let mut custody = device::custody(decision.rows, id)?;
@@ -165,8 +177,9 @@ pub(crate) fn require(
 }
 
 pub(crate) fn check_keeper(rows: &(impl Rows + ?Sized), id: &PrincipalId, unit: &UnitId) -> Result<(), Stop> {
-    let row = PRINCIPALS.read(rows, id)?.ok_or_else(|| Refusal::not_found(format!("principal {id}")))?;
+    let row = access::principal(rows, id)?.ok_or_else(|| Refusal::not_found(format!("principal {id}")))?;
     within_unit(&row, unit)?;
+    leave::refuse_leaving(rows, id)?;
     if row.revoked_at.is_some() || !row.roles.contains(&Role::Custodian) {
         return Err(Refusal::new(
             Reason::InvalidArgument,

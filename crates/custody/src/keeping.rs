@@ -12,7 +12,7 @@ use strongroom_types::{
 
 use crate::{
     Act, Answer, Fact, Value,
-    access::{Stop, within_unit},
+    access::Stop,
     apply::Decision,
     correction,
     item::sealed,
@@ -20,6 +20,7 @@ use crate::{
     request::field_missing,
     retention,
     tables::{ItemRow, KEEPING, PrincipalRow},
+    transfer::within_item,
     upload::{check_label_name, check_text, newest_profile},
 };
 
@@ -441,7 +442,7 @@ fn standing<'a, T>(
 fn subject(decision: &mut Decision<'_>, act: Act, id: ItemId) -> Result<(PrincipalRow, ItemRow, KeepingRow), Stop> {
     let by = decision.authorize(act)?;
     let item = sealed(decision.rows, id)?;
-    within_unit(&by, &item.description.unit)?;
+    within_item(decision.rows, &by, id, &item)?;
     let row = read(decision.rows, id)?;
     Ok((by, item, row))
 }

@@ -14,6 +14,7 @@ pub mod command;
 mod confidentiality;
 pub mod correction;
 pub mod disposal;
+pub mod draw;
 pub mod erasure;
 pub mod floors;
 pub mod genesis;
@@ -44,6 +45,11 @@ pub mod keeper;
 pub mod notice;
 pub mod report;
 pub mod statement;
+
+pub mod leave;
+pub mod transfer;
+pub mod unit;
+pub mod unit_change;
 
 pub use act::Act;
 pub use apply::{Applied, Context, apply};

@@ -20,13 +20,13 @@ use strongroom_types::{
 
 use crate::{
     Act, Answer, Fact, Value,
-    access::{Stop, different_person, role_refused, within_unit},
+    access::{self, Stop, different_person, role_refused, within_unit},
     apply::Decision,
     correction::StepRow,
     keeping::check_given,
     profile::{ActRule, RequestAct},
     request::RequestRow,
-    tables::{MANDATES, PRINCIPALS, PrincipalRow, UNITS},
+    tables::{MANDATES, PrincipalRow, UNITS},
     upload::{check_text, newest_profile},
 };
 
@@ -378,7 +378,7 @@ fn refuse_unfit(
 
 /// Whether whoever delegated still holds what they delegated.
 fn still_holds(rows: &(impl Rows + ?Sized), mandate: &Mandate, units: &[UnitId]) -> Result<bool, RowError> {
-    let giver = PRINCIPALS.read(rows, &mandate.given_by)?;
+    let giver = access::principal(rows, &mandate.given_by)?;
     Ok(giver.is_some_and(|giver| {
         giver.revoked_at.is_none() && giver.roles.contains(&mandate.role) && units.iter().all(|unit| giver.covers(unit))
     }))
@@ -390,7 +390,7 @@ fn check_holder(
     command: &GiveMandate,
 ) -> Result<PrincipalRow, Stop> {
     let id = &command.holder;
-    let holder = PRINCIPALS.read(rows, id)?.ok_or_else(|| Refusal::not_found(format!("principal {id}")))?;
+    let holder = access::principal(rows, id)?.ok_or_else(|| Refusal::not_found(format!("principal {id}")))?;
     different_person(&giver.id, id, "nobody gives a mandate to themselves")?;
     let deciding = Act::RequestApprove.roles();
     if holder.revoked_at.is_some() || !holder.roles.iter().any(|role| deciding.contains(role)) {

@@ -12,6 +12,7 @@ use crate::{
     access::{Stop, role_refused, within_unit},
     apply::Decision,
     tables::{NOTICES, newest_first},
+    unit,
     upload::check_text,
 };
 
@@ -82,21 +83,29 @@ pub(crate) fn give(
     finding: &str,
     activity: Option<&ActivityId>,
     device: Option<&DeviceId>,
-) {
+) -> Result<(), Stop> {
     let (activity, device) = (activity.cloned(), device.cloned());
-    let row = NoticeRow { activity, device, ..about_nothing(decision, unit, finding) };
-    NOTICES.write(decision.rows, &(unit.clone(), newest_first(row.seq.0)), &row);
+    let row = NoticeRow { activity, device, ..about_nothing(decision, unit, finding)? };
+    NOTICES.write(decision.rows, &(row.unit.clone(), newest_first(row.seq.0)), &row);
+    Ok(())
 }
 
 /// Puts a notice about a request on the list of the head, under the record that comes next.
-pub(crate) fn give_of_request(decision: &mut Decision<'_>, unit: &UnitId, finding: &str, request: RequestId) {
-    let row = NoticeRow { request: Some(request), ..about_nothing(decision, unit, finding) };
-    NOTICES.write(decision.rows, &(unit.clone(), newest_first(row.seq.0)), &row);
+pub(crate) fn give_of_request(
+    decision: &mut Decision<'_>,
+    unit: &UnitId,
+    finding: &str,
+    request: RequestId,
+) -> Result<(), Stop> {
+    let row = NoticeRow { request: Some(request), ..about_nothing(decision, unit, finding)? };
+    NOTICES.write(decision.rows, &(row.unit.clone(), newest_first(row.seq.0)), &row);
+    Ok(())
 }
 
-fn about_nothing(decision: &Decision<'_>, unit: &UnitId, finding: &str) -> NoticeRow {
-    NoticeRow {
-        unit: unit.clone(),
+fn about_nothing(decision: &Decision<'_>, unit: &UnitId, finding: &str) -> Result<NoticeRow, Stop> {
+    Ok(NoticeRow {
+        // Whoever heads the unit that has its powers now is told.
+        unit: unit::current(&*decision.rows, unit)?.id,
         finding: finding.to_owned(),
         activity: None,
         device: None,
@@ -104,7 +113,7 @@ fn about_nothing(decision: &Decision<'_>, unit: &UnitId, finding: &str) -> Notic
         seq: decision.next_seq(),
         seen: None,
         request: None,
-    }
+    })
 }
 
 pub(crate) fn acknowledge(decision: &mut Decision<'_>, command: &AcknowledgeNotice) -> Result<Answer, Stop> {

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// How long an approved version can still be withdrawn, in compliance time.
-const WITHDRAWABLE_MS: i64 = 24 * 3600 * 1000;
+pub(crate) const WITHDRAWABLE_MS: i64 = 24 * 3600 * 1000;
 /// Most versions that one tick puts in force; the next tick goes on.
 const PER_TICK: usize = 16;
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use minicbor::bytes::ByteVec;
-use strongroom_types::{BatchId, ItemId, KeyHash, NodeId, PrincipalId, Reason, RequestId, UnixMillis};
+use strongroom_types::{BatchId, DrawId, ItemId, KeyHash, NodeId, PrincipalId, Reason, RequestId, UnixMillis};
 
 use crate::Act;
 
@@ -336,6 +336,48 @@ pub enum Fact {
     /// By when something has to be confirmed.
     #[n(172)]
     ConfirmBy,
+    /// Units that have the powers of another from now on, the main one first, one a line.
+    #[n(175)]
+    Successor,
+    /// What goes to another than the main successor: unit and what, one a line.
+    #[n(176)]
+    Moved,
+    /// Unit that something is offered to.
+    #[n(177)]
+    ToUnit,
+    /// Draw.
+    #[n(180)]
+    Draw,
+    /// How much of something, in percent.
+    #[n(181)]
+    RatioPercent,
+    /// Digest of the sorted ids that a draw selects from.
+    #[n(182)]
+    Population,
+    /// Items that a draw selects.
+    #[n(183)]
+    SampleCount,
+    /// Voters, by id.
+    #[n(184)]
+    Voters,
+    /// The earlier draw that this one repeats.
+    #[n(185)]
+    Repeats,
+    /// What a voter committed to.
+    #[n(186)]
+    Commitment,
+    /// What a voter revealed.
+    #[n(187)]
+    Share,
+    /// What all shares came to.
+    #[n(188)]
+    Seed,
+    /// Voters that something waits for, or waited for in vain.
+    #[n(189)]
+    Missing,
+    /// A complaint, by its number.
+    #[n(190)]
+    Complaint,
 }
 
 impl Fact {
@@ -442,6 +484,20 @@ impl Fact {
             Self::Mandate => "mandate",
             Self::Witness => "witness",
             Self::ConfirmBy => "confirm_by",
+            Self::Successor => "successor",
+            Self::Moved => "moved",
+            Self::ToUnit => "to_unit",
+            Self::Draw => "draw",
+            Self::RatioPercent => "ratio_percent",
+            Self::Population => "population",
+            Self::SampleCount => "sample_count",
+            Self::Voters => "voters",
+            Self::Repeats => "repeats",
+            Self::Commitment => "commitment",
+            Self::Share => "share",
+            Self::Seed => "seed",
+            Self::Missing => "missing",
+            Self::Complaint => "complaint",
         }
     }
 }
@@ -511,6 +567,11 @@ impl From<RequestId> for Value {
 impl From<BatchId> for Value {
     fn from(batch: BatchId) -> Self {
         Self::Text(batch.to_string())
+    }
+}
+impl From<DrawId> for Value {
+    fn from(draw: DrawId) -> Self {
+        Self::Text(draw.to_string())
     }
 }
 impl From<ByteVec> for Value {

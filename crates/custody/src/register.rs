@@ -1,6 +1,6 @@
 //! The registers of people, units and devices, and what the cluster itself notes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use strongroom_types::{KeyHash, PrincipalId, Reason, RecordSeq, Refusal, UnitId, limits};
 
@@ -12,11 +12,12 @@ use crate::{
     command::{
         AddDevice, AddUnit, AdvanceClock, NoteRefusal, RegisterPrincipal, RevokePrincipal, RotatePrincipal, Tick,
     },
-    device, keeper,
+    device, draw, keeper,
     keeping::check_given,
-    proposal,
+    leave, proposal,
     request::{self, field_missing},
     tables::{DEVICES, DeviceRow, PRINCIPALS, PRINCIPALS_BY_KEY, PrincipalRow, UNITS, UnitRow},
+    unit, unit_change,
     upload::{check_text, newest_profile},
 };
 
@@ -42,7 +43,7 @@ pub(crate) fn write_principal(decision: &mut Decision<'_>, command: &RegisterPri
         .into());
     }
     if let Some(unit) = &command.unit {
-        known_unit(decision, unit)?;
+        unit::live(decision.rows, unit)?;
     }
     refuse_known_key(decision, &command.key)?;
     let row = PrincipalRow {
@@ -51,6 +52,7 @@ pub(crate) fn write_principal(decision: &mut Decision<'_>, command: &RegisterPri
         roles: command.roles.clone(),
         unit: command.unit.clone(),
         revoked_at: None,
+        formers: BTreeSet::new(),
     };
     PRINCIPALS.write(decision.rows, &command.principal, &row);
     PRINCIPALS_BY_KEY.write(decision.rows, &command.key, &command.principal);
@@ -119,8 +121,13 @@ pub(crate) fn write_unit(decision: &mut Decision<'_>, command: &AddUnit) -> Resu
     if UNITS.read(decision.rows, &command.unit)?.is_some() {
         return Err(exists(format!("unit {}", command.unit)).into());
     }
-    let row =
-        UnitRow { id: command.unit.clone(), full_name: command.full_name.clone(), profile: command.profile.clone() };
+    let row = UnitRow {
+        id: command.unit.clone(),
+        full_name: command.full_name.clone(),
+        profile: command.profile.clone(),
+        from: Some(decision.wall),
+        ended: None,
+    };
     UNITS.write(decision.rows, &command.unit, &row);
     let facts =
         BTreeMap::from([(Fact::Unit, command.unit.as_str().into()), (Fact::Profile, command.profile.as_str().into())]);
@@ -140,7 +147,7 @@ pub(crate) fn write_device(
     by: Option<PrincipalId>,
 ) -> Result<RecordSeq, Stop> {
     check_text("brand and model", &command.brand_model)?;
-    known_unit(decision, &command.unit)?;
+    unit::live(decision.rows, &command.unit)?;
     let keeper = command.asset.as_ref().and_then(|asset| asset.custodian.clone());
     if let Some(asset) = &command.asset {
         check_text("the asset number", &asset.asset_no)?;
@@ -178,6 +185,9 @@ pub(crate) fn tick(decision: &mut Decision<'_>, command: &Tick) -> Result<Answer
     }
     proposal::take_effect(decision)?;
     request::come_due(decision)?;
+    unit_change::take_effect(decision)?;
+    leave::take_effect(decision)?;
+    draw::pass(decision)?;
     Ok(Answer::Ticked(clock::read(decision.rows)?.t))
 }
 
@@ -221,7 +231,10 @@ pub(crate) fn note_refusal(decision: &mut Decision<'_>, command: &NoteRefusal) -
 }
 
 /// Rights are scoped by unit: an officer of one unit registers nobody for another, or for the whole agency.
-fn reaches(officer: &PrincipalRow, unit: Option<&UnitId>) -> Result<(), Refusal> {
+///
+/// # Errors
+/// `OUTSIDE_UNIT`.
+pub fn reaches(officer: &PrincipalRow, unit: Option<&UnitId>) -> Result<(), Refusal> {
     match (unit, &officer.unit) {
         (Some(unit), _) => within_unit(officer, unit),
         (None, None) => Ok(()),
@@ -234,14 +247,7 @@ fn reaches(officer: &PrincipalRow, unit: Option<&UnitId>) -> Result<(), Refusal>
     }
 }
 
-fn known_unit(decision: &Decision<'_>, unit: &UnitId) -> Result<(), Stop> {
-    match UNITS.read(&*decision.rows, unit)? {
-        Some(_) => Ok(()),
-        None => Err(Refusal::not_found(format!("unit {unit}")).into()),
-    }
-}
-
-fn active(decision: &Decision<'_>, principal: &PrincipalId) -> Result<PrincipalRow, Stop> {
+pub(crate) fn active(decision: &Decision<'_>, principal: &PrincipalId) -> Result<PrincipalRow, Stop> {
     let row = PRINCIPALS
         .read(&*decision.rows, principal)?
         .ok_or_else(|| Refusal::not_found(format!("principal {principal}")))?;

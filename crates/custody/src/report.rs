@@ -16,6 +16,7 @@ use crate::{
     gaps::{self, Covered, GAP_TOLERANCE_MS, Gap, Recording},
     interruption::{self, InterruptionRow},
     tables::{ITEMS, ItemRow},
+    unit,
 };
 
 /// The times of a document and of its recordings may differ by this (R-000-10).
@@ -157,7 +158,7 @@ fn item_report(
     if ingest == Standing::Late {
         findings.push("LATE_INGEST".to_owned());
     }
-    if item.description.unit != activity.unit {
+    if !unit::same(rows, &item.description.unit, &activity.unit)? {
         findings.push("ACTIVITY_OF_OTHER_UNIT".to_owned());
     }
     for finding in &item.findings {

@@ -20,7 +20,7 @@ use strongroom_types::{
 
 use crate::{
     Act, Answer, Fact, Value,
-    access::{Stop, different_person, role_refused, within_unit},
+    access::{Stop, different_person, role_refused},
     apply::Decision,
     approval::{self, ApprovalRow, PaperRow},
     clock,
@@ -31,6 +31,7 @@ use crate::{
     mandate::{self, UnderMandate},
     profile::{ActRule, NoRule, Profile, RecipientKind, RequestAct, Source},
     tables::{COUNTERS, PROFILES, PrincipalRow, REQUESTS, REQUESTS_DUE, newest_first},
+    transfer::{reaches_item, within_item},
     upload::{check_label_name, check_text, newest_profile},
 };
 
@@ -535,7 +536,7 @@ fn one_profile(
     let mut found: Option<ProfileName> = None;
     for id in items {
         let item = sealed(&*decision.rows, *id)?;
-        within_unit(requester, &item.description.unit)?;
+        within_item(&*decision.rows, requester, *id, &item)?;
         refuse_quarantined(*id, &item)?;
         match &found {
             Some(profile) if *profile != item.retention.profile => {
@@ -639,8 +640,10 @@ pub(crate) fn check_deciding(decision: &Decision<'_>, approver: &PrincipalRow, r
 }
 
 pub(crate) fn check_units(decision: &Decision<'_>, who: &PrincipalRow, row: &RequestRow) -> Result<(), Stop> {
-    for unit in units(&*decision.rows, row)? {
-        within_unit(who, &unit)?;
+    for id in &row.items {
+        if let Some(unit) = unit_of(&*decision.rows, *id)? {
+            reaches_item(&*decision.rows, who, *id, &unit)?;
+        }
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! that could be older than a hold.
 
 use strongroom_types::{
-    CaseId, HoldId, ItemId, PrincipalId, RecordSeq, Refusal, UnixMillis,
+    CaseId, HoldId, ItemId, PrincipalId, ProfileName, RecordSeq, Refusal, UnitId, UnixMillis,
     rows::{RowError, Rows},
 };
 
@@ -15,6 +15,7 @@ use crate::{
     hold::{self, HoldRow},
     keeping,
     tables::{ItemRow, PROFILES, ProfileRow, Retention},
+    transfer, unit,
 };
 
 /// One thing that keeps an item.
@@ -43,6 +44,35 @@ pub enum Keeper {
     ArchivedCase(CaseId),
     /// A hold, and the authority that asked for it.
     Hold(HoldId, String),
+    /// The floor of a profile that it came under later, because something of it changed hands.
+    Taken(TakenWith, ProfileName),
+}
+
+/// With what an item came under a further profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TakenWith {
+    /// With its unit, whose powers this one has.
+    Unit(UnitId),
+    /// With a case that changed hands.
+    Case(CaseId),
+}
+
+impl std::fmt::Display for TakenWith {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unit(unit) => write!(f, "its unit, which {unit} succeeded"),
+            Self::Case(case) => write!(f, "case {case}, which changed hands"),
+        }
+    }
+}
+
+impl TakenWith {
+    fn told_zh(&self) -> String {
+        match self {
+            Self::Unit(unit) => format!("单位并入 {unit} "),
+            Self::Case(case) => format!("案件 {case} 移交"),
+        }
+    }
 }
 
 /// One reason to keep an item, in words.
@@ -83,6 +113,11 @@ impl<'a, R: Rows + ?Sized> Keepers<'a, R> {
     pub fn of(&self, id: ItemId, item: &ItemRow) -> Result<Vec<Kept>, RowError> {
         let (rows, t) = (self.rows, self.t);
         let mut kept = vec![floor_of(rows, item)?];
+        for end in unit::ends(rows, &item.description.unit)? {
+            if let Some(by) = end.successors.into_iter().next().map(TakenWith::Unit) {
+                kept.extend(taken(rows, item, by, end.profile, end.version, end.seq)?);
+            }
+        }
         let said = keeping::read(rows, id)?;
         for one in keeping::extensions(rows, &said, t)? {
             let by = Keeper::Extension(one.by.clone(), one.reason.clone());
@@ -96,6 +131,7 @@ impl<'a, R: Rows + ?Sized> Keepers<'a, R> {
             if correction::in_force(rows, binding.corrected, t)? {
                 continue;
             }
+            kept.extend(with_case(rows, item, &case.id)?);
             let (by, seq) = match (&case.state, case.archives.last()) {
                 (CaseState::Archived, Some(archived)) => (Keeper::ArchivedCase(case.id.clone()), archived.seq),
                 (CaseState::Archived | CaseState::Open(_) | CaseState::Closed(..), _) => {
@@ -141,6 +177,38 @@ fn floor_of(rows: &(impl Rows + ?Sized), item: &ItemRow) -> Result<Kept, RowErro
     let sealing = governing.version.version == item.retention.version;
     let seq = if sealing { item.seq } else { governing.version.seq };
     Ok(Kept { by: Keeper::Floor, until: governing.until, seq })
+}
+
+/// The floors of every profile that a case came under when it changed hands.
+fn with_case(rows: &(impl Rows + ?Sized), item: &ItemRow, case: &CaseId) -> Result<Vec<Kept>, RowError> {
+    let mut kept = Vec::new();
+    for transfer in transfer::of_case(rows, case)? {
+        let Some(receipt) = transfer.state.receipt() else { continue };
+        let with = || TakenWith::Case(case.clone());
+        kept.extend(taken(rows, item, with(), receipt.profile.clone(), receipt.version, receipt.taken.seq)?);
+        for end in unit::ends(rows, &transfer.to)? {
+            kept.extend(taken(rows, item, with(), end.profile, end.version, end.seq)?);
+        }
+    }
+    Ok(kept)
+}
+
+/// The floor of a profile that an item came under with something else: the longer one counts, so that nothing that
+/// changes hands is kept for less (G3). Its own profile keeps it anyhow.
+fn taken(
+    rows: &(impl Rows + ?Sized),
+    item: &ItemRow,
+    by: TakenWith,
+    profile: ProfileName,
+    version: u64,
+    seq: RecordSeq,
+) -> Result<Option<Kept>, RowError> {
+    if profile == item.retention.profile {
+        return Ok(None);
+    }
+    let under = Retention { start: item.retention.start, profile, version, floor_until: None };
+    let until = floors::until(rows, &under)?;
+    Ok(Some(Kept { by: Keeper::Taken(by, under.profile), until, seq }))
 }
 
 /// Everything that keeps an item.
@@ -235,6 +303,12 @@ pub fn refuse_kept(
                 "an item is kept as long as the case file is".to_owned(),
             )
         }
+        Keeper::Taken(with, profile) => refuse(
+            if one.until.is_some() { RetentionActive } else { FloorUnspecified },
+            "G3",
+            format!("it came under profile {profile} with {with}, which keeps it {until} ({since})"),
+            "the longest of all periods counts; nobody can shorten it".to_owned(),
+        ),
     }
 }
 
@@ -263,7 +337,7 @@ fn cited(rows: &(impl Rows + ?Sized), item: &ItemRow, by: &Keeper, or: &str) -> 
             triggers.find(|trigger| trigger.code == *code).map(|trigger| &trigger.source)
         }
         Keeper::OpenCase(_) | Keeper::ArchivedCase(_) => row.profile.evidence.as_ref().map(|evidence| &evidence.source),
-        Keeper::Floor | Keeper::Extension(..) | Keeper::Hold(..) => None,
+        Keeper::Floor | Keeper::Extension(..) | Keeper::Hold(..) | Keeper::Taken(..) => None,
     });
     Ok(match source.filter(|source| !source.rule.is_empty()) {
         Some(source) => Cited { rule: source.rule.clone(), words: words(&source.article) },
@@ -303,6 +377,11 @@ fn told(rows: &(impl Rows + ?Sized), item: &ItemRow, one: Kept) -> Result<KeepRe
             "G3",
             format!("暂缓销毁事项 {hold}（{authority}）未解除"),
             format!("hold {hold} of {authority} stands over it"),
+        ),
+        Keeper::Taken(with, profile) => (
+            "G3",
+            format!("随{}纳入管理制度 {profile}，从其较长的保存期限", with.told_zh()),
+            format!("it came under profile {profile} with {with}: the longer period counts"),
         ),
     };
     Ok(KeepReason { rule: rule.to_owned(), text_zh, text_en, until: one.until, seq: one.seq })

@@ -9,18 +9,19 @@ use strongroom_types::{
 
 use crate::{
     Act, Answer, Fact,
-    access::{self, Stop, different_person, role_refused, within_unit},
+    access::{self, Stop, different_person, role_refused},
     activity,
     apply::Decision,
     approval::{self, ApprovalRow},
     case, clock,
     command::{BeginSession, EndSession, Under},
-    erasure,
+    draw, erasure,
     item::{refuse_quarantined, sealed},
     keeping,
     profile::{ActRule, Over, Profile, RequestAct, StandingView},
     request::{self, RequestRow, RequestState},
     tables::{ItemRow, PRINCIPALS, PrincipalRow, SESSIONS},
+    transfer::within_item,
     upload::newest_profile,
     viewlist::{self, ListKind},
 };
@@ -155,7 +156,7 @@ fn begin_granted(
     }
     for item in &row.items {
         let sealed = sealed(decision.rows, *item)?;
-        within_unit(reader, &sealed.description.unit)?;
+        within_item(decision.rows, reader, *item, &sealed)?;
         if rule.owning_unit {
             of_owning_unit(reader, &sealed.description.unit, &rule.source.rule)?;
         }
@@ -188,7 +189,7 @@ fn begin_standing(
 ) -> Result<Answer, Stop> {
     decision.about(item);
     let sealed = sealed(decision.rows, item)?;
-    within_unit(reader, &sealed.description.unit)?;
+    within_item(decision.rows, reader, item, &sealed)?;
     refuse_quarantined(item, &sealed)?;
     keeping::refuse_restricted(decision.rows, item)?;
     let (_, profile) = newest_profile(decision.rows, &sealed.retention.profile)?;
@@ -255,6 +256,7 @@ fn tie(
         Over::Unit | Over::Agency => Ok(Some(over.name().to_owned())),
         Over::OwnActivity => Ok(activity::own_of(rows, who, item, row)?.map(|activity| format!("activity {activity}"))),
         Over::OwnCase => Ok(case::own_of(rows, who, item)?.map(|case| format!("case {case}"))),
+        Over::Draw if draw::covers(rows, who, item)? => Ok(Some(over.name().to_owned())),
         Over::Draw => listed(ListKind::Complaint),
         Over::HandedOver => listed(ListKind::Review),
     }
@@ -262,7 +264,7 @@ fn tie(
 
 /// Where the text says 由使用部门, nobody carries it out for the whole agency.
 fn of_owning_unit(reader: &PrincipalRow, unit: &UnitId, rule: &str) -> Result<(), Refusal> {
-    if reader.unit.as_ref() == Some(unit) {
+    if reader.unit.is_some() && reader.covers(unit) {
         return Ok(());
     }
     Err(Refusal::new(

@@ -10,6 +10,7 @@ use crate::{
     device::required,
     item::{refuse_quarantined, sealed},
     tables::{EXEMPTIONS, INTERRUPTIONS, newest_first},
+    unit,
 };
 
 /// A statement that was filed afterwards.
@@ -98,7 +99,7 @@ pub(crate) fn file(decision: &mut Decision<'_>, command: &FileStatement) -> Resu
 pub(crate) fn check(decision: &Decision<'_>, activity: &ActivityRow, id: ItemId) -> Result<(), Stop> {
     let item = sealed(&*decision.rows, id)?;
     refuse_quarantined(id, &item)?;
-    if item.description.unit == activity.unit {
+    if unit::same(&*decision.rows, &item.description.unit, &activity.unit)? {
         return Ok(());
     }
     Err(Refusal::new(

@@ -1,12 +1,12 @@
 //! The tables of custody: number, key and row of each. Numbers are stored and never reused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::bytes::ByteVec;
 use strongroom_types::{
-    ActivityId, BatchId, CaseId, ChunkDigest, ChunkIndex, ClusterId, DeviceId, DiskId, HoldId, ItemDigest, ItemId,
-    KeyHash, NodeId, PlacementEpoch, PrincipalId, ProfileName, RecordSeq, RequestId, Role, SessionId, Sha256Digest,
-    ShardIndex, SubtreeValue, UnitId, UnixMillis, UploadEpoch, VolumeId, rows::Table,
+    ActivityId, BatchId, CaseId, ChunkDigest, ChunkIndex, ClusterId, DeviceId, DiskId, DrawId, HoldId, ItemDigest,
+    ItemId, KeyHash, NodeId, PlacementEpoch, PrincipalId, ProfileName, RecordSeq, RequestId, Role, SessionId,
+    Sha256Digest, ShardIndex, SubtreeValue, UnitId, UnixMillis, UploadEpoch, VolumeId, rows::Table,
 };
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     correction::{CorrectionRow, StepRow},
     device::{DeviceCustodyRow, DeviceEntry, Tie},
     disposal::{BatchItemRow, BatchRow},
+    draw::row::{DrawRow, InspectedBy, TargetRow},
     erasure::{EraseOrderRow, Keeper, LostRow, PartRow, Tombstone},
     exemption::ExemptionRow,
     floors::VersionsRow,
@@ -24,12 +25,16 @@ use crate::{
     interruption::InterruptionRow,
     keeper::KeepersRow,
     keeping::KeepingRow,
+    leave::LeaveRow,
     mandate::MandatesRow,
     notice::NoticeRow,
     profile::Profile,
     proposal::ProposalRow,
     request::RequestRow,
     session::SessionRow,
+    transfer::TransferRow,
+    unit::{FormerName, UnitEnd},
+    unit_change::UnitChangeRow,
     viewlist::ViewListRow,
 };
 
@@ -150,6 +155,32 @@ pub const PAPER_FORMS: Table<ItemId, RequestId> = Table::new(92, "paper_forms");
 pub const VIEW_LISTS: Table<(PrincipalId, u64), ViewListRow> = Table::new(93, "view_lists");
 /// Items on those lists: an index over [`VIEW_LISTS`].
 pub const LISTED: Table<(PrincipalId, ItemId, u64), ()> = Table::new(94, "listed");
+/// Names that a unit had, by the record that ended each.
+pub const UNIT_NAMES: Table<(UnitId, RecordSeq), FormerName> = Table::new(75, "unit_names");
+/// Units that a unit succeeded, whether at once or by way of others.
+pub const UNIT_FORMERS: Table<(UnitId, UnitId), UnitId> = Table::new(76, "unit_formers");
+/// Changes of units that wait, by the record of their proposal.
+pub const UNIT_CHANGES: Table<RecordSeq, UnitChangeRow> = Table::new(77, "unit_changes");
+
+/// Cases that are offered to another unit.
+pub const CASE_OFFERS: Table<CaseId, TransferRow> = Table::new(78, "case_offers");
+/// What became of offers of a case, by the record that decided.
+pub const CASE_TRANSFERS: Table<(CaseId, RecordSeq), TransferRow> = Table::new(79, "case_transfers");
+
+/// People who leave or have left.
+pub const LEAVES: Table<PrincipalId, LeaveRow> = Table::new(80, "leaves");
+/// People whose date has not come, by it.
+pub const LEAVES_DUE: Table<(UnixMillis, PrincipalId), PrincipalId> = Table::new(81, "leaves_due");
+/// Draws by number, newest first.
+pub const DRAWS: Table<u64, DrawRow> = Table::new(82, "draws");
+/// Sorted ids that a draw selects from, 16 bytes each, in pages.
+pub const DRAW_POPULATION: Table<(DrawId, u64), ByteVec> = Table::new(83, "draw_population");
+/// Draws that are under way.
+pub const DRAWS_OPEN: Table<DrawId, DrawId> = Table::new(84, "draws_open");
+/// What somebody inspects, and why.
+pub const INSPECTED: Table<(PrincipalId, ItemId), InspectedBy> = Table::new(85, "inspected");
+/// Targeted inspections, newest first: [`newest_first`] of the record's sequence.
+pub const TARGETS: Table<u64, TargetRow> = Table::new(86, "inspection_targets");
 
 /// A key part that sorts the greatest number first.
 #[must_use]
@@ -175,13 +206,16 @@ pub struct PrincipalRow {
     /// When access ended.
     #[n(4)]
     pub revoked_at: Option<UnixMillis>,
+    /// Units that its unit succeeded: looked up with the principal, never stored with it.
+    #[cbor(skip)]
+    pub formers: BTreeSet<UnitId>,
 }
 
 impl PrincipalRow {
-    /// Whether its rights reach subjects of `unit`.
+    /// Whether its rights reach subjects of `unit`: its own, or one that its own succeeded.
     #[must_use]
     pub fn covers(&self, unit: &UnitId) -> bool {
-        self.unit.as_ref().is_none_or(|own| own == unit)
+        self.unit.as_ref().is_none_or(|own| own == unit || self.formers.contains(unit))
     }
 }
 
@@ -197,6 +231,12 @@ pub struct UnitRow {
     /// Profile that governs it; always its newest version.
     #[n(2)]
     pub profile: ProfileName,
+    /// Since when it is there; none for one that was registered before this was noted.
+    #[n(3)]
+    pub from: Option<UnixMillis>,
+    /// When and to whom its powers went; none while it has them.
+    #[n(4)]
+    pub ended: Option<UnitEnd>,
 }
 
 /// A recording device.

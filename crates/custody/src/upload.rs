@@ -27,6 +27,7 @@ use crate::{
         ManifestStep, PROFILE_VERSIONS, PROFILES, PrincipalRow, ProfileRow, UNITS, UPLOADS, UPLOADS_BY_PROGRESS,
         UploadEnd, UploadRow, newest_first,
     },
+    unit,
 };
 
 /// Opens an upload for a station's unit.
@@ -419,9 +420,8 @@ fn stream_facts(row: &UploadRow) -> BTreeMap<Fact, Value> {
 }
 
 fn profile_of(rows: &dyn Rows, description: &Description) -> Result<(u64, ProfileRow), Stop> {
-    let unit =
-        UNITS.read(rows, &description.unit)?.ok_or_else(|| Refusal::not_found(format!("unit {}", description.unit)))?;
-    newest_profile(rows, &unit.profile)
+    // A station may name a unit that has ended since: its successor's profile governs what it sends.
+    newest_profile(rows, &unit::current(rows, &description.unit)?.profile)
 }
 
 /// The newest version of a profile, with its number.

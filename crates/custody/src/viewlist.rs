@@ -11,12 +11,12 @@ use strongroom_types::{
 
 use crate::{
     Act, Answer, Fact, Value,
-    access::{Stop, different_person, role_refused, within_unit},
+    access::{self, Stop, different_person, role_refused, within_unit},
     apply::Decision,
     item::{refuse_quarantined, sealed},
     keeping::check_given,
     profile::Over,
-    tables::{LISTED, PRINCIPALS, PrincipalRow, VIEW_LISTS, newest_first},
+    tables::{LISTED, PrincipalRow, VIEW_LISTS, newest_first},
     upload::newest_profile,
 };
 
@@ -163,7 +163,7 @@ impl ViewListRow {
 pub(crate) fn give(decision: &mut Decision<'_>, command: &GiveList) -> Result<Answer, Stop> {
     let giver = decision.authorize(Act::ListGive)?;
     let id = &command.viewer;
-    let viewer = PRINCIPALS.read(decision.rows, id)?.ok_or_else(|| Refusal::not_found(format!("principal {id}")))?;
+    let viewer = access::principal(decision.rows, id)?.ok_or_else(|| Refusal::not_found(format!("principal {id}")))?;
     if !giver.roles.iter().any(|role| command.kind.givers().contains(role)) {
         let what = format!("give a list for {}", command.kind.name());
         return Err(role_refused(&giver, &what, command.kind.givers(), "C5").into());

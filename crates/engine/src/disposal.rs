@@ -198,7 +198,10 @@ fn signed_word(record: &Record, node: NodeId) -> Result<SignedStatement, FactsEr
 }
 
 /// What a node signed, with the cluster and node that the record names.
-fn signed(record: &Record, message: impl Fn(ClusterId, NodeId) -> Vec<u8>) -> Result<SignedStatement, FactsError> {
+pub(crate) fn signed(
+    record: &Record,
+    message: impl Fn(ClusterId, NodeId) -> Vec<u8>,
+) -> Result<SignedStatement, FactsError> {
     let node = record.text(Fact::Node).and_then(|node| node.parse::<NodeId>().ok());
     let cluster = record.bytes(Fact::Cluster).and_then(|id| ClusterId::try_from(id).ok());
     let (Some(node), Some(cluster), Some(signature), Some(vkey)) =

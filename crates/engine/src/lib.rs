@@ -9,6 +9,7 @@
 pub mod cache;
 pub mod catalog;
 pub mod disposal;
+pub mod draw;
 pub mod faults;
 pub mod genesis;
 pub mod health;

@@ -11,6 +11,7 @@ use strongroom_custody::{
     access::{self, Stop},
     clock,
     disposal::{DiskOfNode, ExecuteDisposal},
+    draw::{self, CommitDraw, RecordDraw},
     erasure::{self, AttestKeys, NoteErasure},
     tables,
     tables::{ManifestRun, ManifestStep},
@@ -271,8 +272,8 @@ fn decide_custody(
     })
 }
 
-/// The command with what custody cannot know, where it takes any: what keeps shards and keys, and by which key a node
-/// has signed.
+/// The command with what custody cannot know, where it takes any: what keeps shards and keys, who votes, and by which key
+/// a node has signed.
 fn filled_in(
     rows: &dyn Rows,
     actor: &Actor,
@@ -300,6 +301,15 @@ fn filled_in(
         let signer = signer(rows, actor, signed, &told.signature, None)?;
         return Ok(signer.map(|vkey| Some(Of::AttestKeys(Box::new(AttestKeys { vkey, ..(**told).clone() })))));
     }
+    if let Of::RecordDraw(told) = command {
+        let voters = topology::read::voters(rows)?;
+        return Ok(Ok(Some(Of::RecordDraw(Box::new(RecordDraw { voters, ..(**told).clone() })))));
+    }
+    if let Of::CommitDraw(told) = command {
+        let signed = |cluster, node| draw::commit_message(cluster, node, told);
+        let signer = signer(rows, actor, signed, &told.signature, None)?;
+        return Ok(signer.map(|vkey| Some(Of::CommitDraw(Box::new(CommitDraw { vkey, ..(**told).clone() })))));
+    }
     Ok(Ok(None))
 }
 
@@ -318,7 +328,9 @@ fn signer(
     signature: &[u8],
     disk: Option<DiskId>,
 ) -> Result<Result<String, Refusal>, RowError> {
-    let Actor::Node(speaks) = actor else { return Ok(Err(only_nodes("speak for their disks and replicas"))) };
+    let Actor::Node(speaks) = actor else {
+        return Ok(Err(only_nodes("speak for themselves, their disks and replicas")));
+    };
     let (Some(cluster), Some(node)) = (tables::CLUSTER.read(rows, &())?, topology::read::node(rows, *speaks)?) else {
         return Ok(Err(Refusal::not_found(format!("node {speaks}"))));
     };

@@ -11,6 +11,8 @@ use strongroom_custody::{
         AddUnit, AdvanceClock, ApproveRequest, BeginSession, CreateCluster, LabelItem, OpenUpload, RegisterPrincipal,
         RevokePrincipal, SealOriginal, SubmitRequest, Tick, Under,
     },
+    draw::{self, CommitDraw, RecordDraw, RevealDraw, row::DrawRow, sample},
+    hold::HoldQuery,
     profile::RequestAct,
     tables::{
         ChunkEntry, ClusterRow, Description, ITEMS, ManifestRun, ManifestStep, PROFILES, RECORDS_BY_ITEM, SESSIONS,
@@ -21,13 +23,15 @@ use strongroom_engine::{
     Answer, Command, Envelope, Genesis, Idempotency, Machine, Outcome,
     machine::{CHECKPOINT, remembered},
     readings,
+    receipt::{CustodyRecords, evidence},
 };
 use strongroom_ledger::{CosignerKey, KeyName, LogKey, OutsideRule, Policy, TreeHead, tree};
+use strongroom_package::{DrawProof, Evidence};
 use strongroom_topology::{self as topology, ClassRow, Promise, Registration};
 use strongroom_types::{
-    ChunkDigest, ChunkIndex, ClusterId, CommandDigest, DiskId, ItemDigest, ItemId, KeyHash, NodeId, PlacementEpoch,
-    Reason, RecordSeq, Refusal, Role, SessionId, Sha256Digest, SubtreeValue, TreeHash, UnixMillis, UploadEpoch,
-    VolumeId, limits,
+    ChunkDigest, ChunkIndex, ClusterId, CommandDigest, DiskId, DrawId, DrawShare, ItemDigest, ItemId, KeyHash, NodeId,
+    PlacementEpoch, Reason, RecordSeq, Refusal, Role, SessionId, Sha256Digest, SubtreeValue, TreeHash, UnixMillis,
+    UploadEpoch, VolumeId, limits,
     rows::{MemoryRows, RowError, Rows, StoredRow, TableId, encode},
 };
 
@@ -661,4 +665,113 @@ fn c2_a_leader_makes_up_no_reading_and_a_tick_without_signatures_is_refused() {
     assert_eq!(cluster.t(), before.plus_ms(1000));
     cluster.done(&node, Command::Tick(two), None);
     assert_eq!(cluster.t(), before.plus_ms(1000), "what counted once counts no more");
+}
+
+/// A draw of half of the items of U1. What its proposer says of voters is not looked at.
+fn a_draw(cluster: &mut Cluster) -> DrawRow {
+    let query = HoldQuery {
+        unit: Some(id("U1")),
+        from: Some(START.plus_ms(-DAY)),
+        to: Some(START.plus_ms(DAY)),
+        ..HoldQuery::default()
+    };
+    let record = RecordDraw { query, ratio_percent: Some(50), reason: String::new(), voters: vec![NodeId(9)] };
+    let command = strongroom_custody::Command::RecordDraw(Box::new(record));
+    drawn(cluster.done(&client(Role::Inspector), command.into(), None))
+}
+
+fn drawn(answer: Answer) -> DrawRow {
+    match answer {
+        Answer::Custody(strongroom_custody::Answer::Draw(row)) => *row,
+        other => panic!("no draw but {other:?}"),
+    }
+}
+
+const fn share(voter: u8) -> DrawShare {
+    DrawShare::new([0x50 + voter; 32])
+}
+
+/// The commitment of a voter, signed with the key of `signer`.
+fn commitment(row: &DrawRow, voter: u8, signer: u8) -> Command {
+    let node = NodeId(voter.into());
+    let commitment = sample::commitment(row.digest, node, share(voter));
+    let mut commit = CommitDraw { draw: row.id, commitment, signature: Vec::new().into(), vkey: "a lie".to_owned() };
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[1 + signer; 32]).expect("a key");
+    let message = draw::commit_message(ClusterId::new([9; 16]), node, &commit);
+    commit.signature = pair.sign(&message).as_ref().to_vec().into();
+    strongroom_custody::Command::CommitDraw(Box::new(commit)).into()
+}
+
+#[test]
+fn a_commitment_counts_only_with_the_signature_of_its_own_voter() {
+    let mut cluster = Cluster::with_items();
+    let row = a_draw(&mut cluster);
+    assert_eq!(row.voters().iter().map(|voter| voter.node).collect::<Vec<_>>(), [NodeId(1), NodeId(2), NodeId(3)]);
+    let one = Actor::Node(NodeId(1));
+    // A leader that speaks for another voter has no key of it.
+    cluster.refused(&one, commitment(&row, 1, 2), None, Reason::InvalidArgument);
+    cluster.refused(&Actor::Node(NodeId(2)), commitment(&row, 1, 1), None, Reason::InvalidArgument);
+    cluster.refused(&client(Role::Inspector), commitment(&row, 1, 1), None, Reason::RoleNotAllowed);
+    cluster.done(&one, commitment(&row, 1, 1), None);
+    let record = cluster.last_record();
+    assert_eq!(record.text(Fact::SignerKey), Some(cluster.keys.voters[0].verifier().to_string().as_str()));
+}
+
+/// R-000-27, C7: the proof is the records, and drawing again from them gives the same sample.
+#[test]
+fn a_draw_is_drawn_again_from_its_records_and_a_forged_proof_is_found_out() {
+    let mut cluster = Cluster::with_items();
+    let row = a_draw(&mut cluster);
+    let node = |voter: u8| Actor::Node(NodeId(voter.into()));
+    let proof = |cluster: &Cluster| strongroom_engine::draw::proof(&cluster.rows, row.id);
+    for voter in 1..=3 {
+        cluster.done(&node(voter), commitment(&row, voter, voter), None);
+    }
+    assert_eq!(proof(&cluster).expect_err("not drawn").reason, Reason::WrongState);
+    let reveal = |voter| strongroom_custody::Command::RevealDraw(RevealDraw { draw: row.id, share: share(voter) });
+    for voter in 1..=3 {
+        cluster.done(&node(voter), reveal(voter).into(), None);
+    }
+    assert_eq!(proof(&cluster).expect_err("not cosigned").reason, Reason::ReceiptPending);
+    let note = cluster.keys.sign(cluster.head(), 2);
+    cluster.publish(note).into_result().expect("publishes");
+
+    let bytes = proof(&cluster).expect("a proof");
+    let verdict = DrawProof::parse_canonical(&bytes).expect("reads").verify(&CustodyRecords).expect("holds");
+    let stands = draw::read(&cluster.rows, row.id).expect("is there");
+    assert_eq!(verdict.sample, draw::drawn(&cluster.rows, &stands).expect("reads"));
+    assert_eq!((verdict.sample.len(), verdict.shares.len(), verdict.steps.len()), (1, 3, 9));
+    assert_eq!((verdict.recorded.ratio_percent, verdict.recorded.items), (50, 2));
+
+    let taken =
+        |bytes: &[u8]| DrawProof::parse_canonical(bytes).is_ok_and(|proof| proof.verify(&CustodyRecords).is_ok());
+    assert!(taken(&bytes) && !taken(&[&bytes[..], b"\n"].concat()), "another spelling was taken");
+    // Bytes a prime apart, so that every kind of field is met.
+    for position in (0..bytes.len()).step_by(13) {
+        let mut flipped = bytes.clone();
+        flipped[position] ^= 1 << (position % 8);
+        assert!(!taken(&flipped), "a flipped bit of byte {position} was taken");
+    }
+    let checkpoint = CHECKPOINT.read(&cluster.rows, &()).expect("reads").expect("published");
+    let evidence = |seq| evidence(&cluster.rows, seq, checkpoint.size, &checkpoint.note).expect("evidence");
+    let records: Vec<_> = stands.records().into_iter().map(evidence).collect();
+    let items = [item(1), item(2)];
+    let holds = |draw, items: &[ItemId], records: Vec<Evidence>| {
+        DrawProof::issue(draw, items.to_vec(), records, &CustodyRecords).is_ok()
+    };
+    assert!(holds(row.id, &items, records.clone()));
+    for left_out in 0..records.len() {
+        let mut fewer = records.clone();
+        fewer.remove(left_out);
+        assert!(!holds(row.id, &items, fewer), "record {left_out} was not missed");
+    }
+    for step in 1..records.len() {
+        let mut other = records.clone();
+        other.swap(step - 1, step);
+        assert!(!holds(row.id, &items, other), "record {step} passed in another place");
+    }
+    assert!(!holds(DrawId(2), &items, records.clone()), "it passed for another draw");
+    for other in [vec![item(1)], vec![item(2), item(1)], vec![item(1), item(2), item(3)], vec![item(1), item(3)]] {
+        assert!(!holds(row.id, &other, records.clone()), "{other:?} passed for what was selected from");
+    }
 }

@@ -163,6 +163,8 @@ pub struct Config {
     pub node: NodeId,
     /// Folder of the metadata: `data-dir`/meta.
     pub meta_dir: PathBuf,
+    /// Folder of this voter's shares of draws, until they are revealed: `data-dir`/draws.
+    pub draws_dir: PathBuf,
     /// The cluster's genesis file.
     pub genesis: PathBuf,
     /// Its registration, for a node that joined later.
@@ -246,6 +248,7 @@ impl RawConfig {
         Ok(Config {
             node: NodeId(self.node_id),
             meta_dir: check.path(&self.data_dir).join("meta"),
+            draws_dir: check.path(&self.data_dir).join("draws"),
             genesis: check.path(&self.genesis),
             registration: self.registration.as_deref().map(|path| check.path(path)),
             listen: check.listen(&self.listen)?,

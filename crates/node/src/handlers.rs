@@ -12,8 +12,10 @@ mod device;
 mod disposal;
 mod hold;
 mod ingest;
+mod inspection;
 mod ledger;
 mod mandate;
+mod organisation;
 mod profile;
 mod record;
 mod request;
@@ -28,9 +30,10 @@ use strongroom_proto::{
     cluster::cluster_service_server::ClusterServiceServer,
     correction::correction_service_server::CorrectionServiceServer, device::device_service_server::DeviceServiceServer,
     disposal::disposal_service_server::DisposalServiceServer, hold::hold_service_server::HoldServiceServer,
-    ingest::ingest_service_server::IngestServiceServer, ledger::ledger_service_server::LedgerServiceServer,
-    mandate::mandate_service_server::MandateServiceServer, profile::profile_service_server::ProfileServiceServer,
-    request::request_service_server::RequestServiceServer,
+    ingest::ingest_service_server::IngestServiceServer, inspection::inspection_service_server::InspectionServiceServer,
+    ledger::ledger_service_server::LedgerServiceServer, mandate::mandate_service_server::MandateServiceServer,
+    organisation::organisation_service_server::OrganisationServiceServer,
+    profile::profile_service_server::ProfileServiceServer, request::request_service_server::RequestServiceServer,
 };
 use strongroom_types::limits;
 use tonic::service::Routes;
@@ -59,11 +62,13 @@ pub(crate) fn routes<H: Health>(node: &Arc<Node>, edge: Edge, health: HealthServ
         .add_service(sized!(RequestServiceServer, request::Requests(edge.clone())))
         .add_service(sized!(MandateServiceServer, mandate::Mandates(edge.clone())))
         .add_service(sized!(DisposalServiceServer, disposal::Disposals(edge.clone())))
+        .add_service(sized!(InspectionServiceServer, inspection::Inspections(edge.clone())))
         .add_service(sized!(AccessServiceServer, access::Access(edge.clone())))
         .add_service(sized!(AdminServiceServer, admin::Admin(edge.clone())))
         .add_service(sized!(DeviceServiceServer, device::Devices(edge.clone())))
         .add_service(sized!(ActivityServiceServer, activity::Activities(edge.clone())))
         .add_service(sized!(ProfileServiceServer, profile::Profiles(edge.clone())))
+        .add_service(sized!(OrganisationServiceServer, organisation::Organisation(edge.clone())))
         .add_service(sized!(LedgerServiceServer, ledger::Ledger(edge.clone())))
         .add_service(sized!(ClusterServiceServer, cluster::Cluster { edge: edge.clone(), node: Arc::clone(node) }))
         .into_axum_router();

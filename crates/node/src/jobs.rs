@@ -5,6 +5,7 @@ mod bootstrap;
 mod certificates;
 mod compliance;
 mod digests;
+mod draws;
 mod erasure;
 mod expiry;
 mod faults;
@@ -86,6 +87,7 @@ pub(crate) fn start(node: &Arc<Node>, jobs: &Jobs, health: HealthReporter) {
     jobs.spawn("compliance clock", compliance::run(Arc::clone(node)));
     jobs.spawn("expiry", expiry::run(Arc::clone(node)));
     jobs.spawn("digests", digests::run(Arc::clone(node), Arc::clone(&jobs.on_fatal)));
+    jobs.spawn("draws", draws::run(Arc::clone(node)));
     jobs.spawn("faults", faults::run(Arc::clone(node)));
     jobs.spawn("erasure", erasure::run(Arc::clone(node)));
     jobs.spawn("forgetting", forgetting::run(Arc::clone(node)));

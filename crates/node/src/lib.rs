@@ -29,6 +29,7 @@ mod node;
 
 mod beats;
 mod directory;
+mod draw_shares;
 mod keys;
 mod measured;
 mod metrics;

@@ -20,7 +20,7 @@ use strongroom_topology::NodeRow;
 use strongroom_types::{NodeId, limits, rows::RowError};
 use tonic::transport::Channel;
 
-use crate::{beats::Beats, directory::Directory, keys::ClockKey, measured::MeasuredShards};
+use crate::{beats::Beats, directory::Directory, draw_shares::DrawShares, keys::ClockKey, measured::MeasuredShards};
 
 /// A running node.
 pub(crate) struct Node {
@@ -41,6 +41,7 @@ pub(crate) struct Node {
     pub(crate) clock_key: ClockKey,
     pub(crate) history: History,
     pub(crate) settled: Settled,
+    pub(crate) draw_shares: DrawShares,
 }
 
 /// Whether this node knows of everything that it has promised as a voter. An empty voter is a new one, or one that was

@@ -30,6 +30,7 @@ use crate::{
     clock,
     config::{Config, VoterKeyPaths},
     directory::{Directory, RaftChannels, row_of},
+    draw_shares::DrawShares,
     edge::Edge,
     handlers, jobs,
     jobs::Jobs,
@@ -236,6 +237,7 @@ async fn open(config: &Config, time: TlsTime) -> anyhow::Result<Opened> {
         clock_key,
         history: History::default(),
         settled: Settled::default(),
+        draw_shares: DrawShares::open(&config.draws_dir)?,
     });
     node.directory.refresh(&*node.metastore.view().rows()).context("could not read the rows of nodes")?;
     node.connect_shards();

@@ -16,14 +16,13 @@
 
 use std::collections::BTreeSet;
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
-use strongroom_ledger::{Leaf, Policy, Salt, TlogProof, VerifiedCheckpoint, VerifierKey};
+use strongroom_ledger::{Policy, VerifiedCheckpoint, VerifierKey};
 use strongroom_types::{
     BatchId, ClusterId, DiskId, EraseList, EraseTarget, ItemId, NodeId, PrincipalId, RecordSeq, TreeHash, UnixMillis,
 };
 
-use crate::{Evidence, EvidenceError, FactsError};
+use crate::{Evidence, EvidenceError, FactsError, evidence::RecordForm};
 
 /// The `format` of the certificates that are written and read here.
 pub const FORMAT: &str = "strongroom-certificate/1";
@@ -285,17 +284,11 @@ impl Certificate {
             basis: item.basis.clone(),
             disposed: item.disposed,
         };
-        let record = |evidence: &Evidence| RecordForm {
-            record: BASE64_STANDARD.encode(&evidence.record),
-            salt: BASE64_STANDARD.encode(evidence.salt.as_bytes()),
-            leaf: BASE64_STANDARD.encode(evidence.leaf.to_bytes()),
-            tlog_proof: evidence.proof.to_string(),
-        };
         Form {
             format: FORMAT.to_owned(),
             batch: self.batch.to_string(),
             items: self.items.iter().map(item).collect(),
-            records: self.records.iter().map(record).collect(),
+            records: self.records.iter().map(RecordForm::of).collect(),
             tlog_policy: self.policy.to_string(),
         }
     }
@@ -471,15 +464,6 @@ struct ItemForm {
     disposed: bool,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RecordForm {
-    record: String,
-    salt: String,
-    leaf: String,
-    tlog_proof: String,
-}
-
 impl Form {
     fn read(&self) -> Result<Certificate, CertificateError> {
         let policy = Policy::parse_canonical(&self.tlog_policy).map_err(|_| CertificateError::Field("tlog_policy"))?;
@@ -488,20 +472,9 @@ impl Form {
             Ok(CertifiedItem { item, basis: form.basis.clone(), disposed: form.disposed })
         };
         let items = self.items.iter().map(item).collect::<Result<_, CertificateError>>()?;
-        let records = self.records.iter().map(|form| form.read(&policy)).collect::<Result<_, _>>()?;
+        let records = self.records.iter().map(|form| form.read(&policy).map_err(CertificateError::Field));
+        let records = records.collect::<Result<_, _>>()?;
         let batch = self.batch.parse().map_err(|_| CertificateError::Field("batch"))?;
         Ok(Certificate { batch, items, records, policy })
-    }
-}
-
-impl RecordForm {
-    fn read(&self, policy: &Policy) -> Result<Evidence, CertificateError> {
-        let field = |name| CertificateError::Field(name);
-        let bytes = |name, text: &str| BASE64_STANDARD.decode(text).map_err(|_| field(name));
-        let salt = <[u8; 32]>::try_from(bytes("salt", &self.salt)?).map_err(|_| field("salt"))?;
-        let leaf = Leaf::parse_canonical(&bytes("leaf", &self.leaf)?).map_err(|_| field("leaf"))?;
-        let proof = TlogProof::parse_canonical(&self.tlog_proof).map_err(|_| field("tlog_proof"))?;
-        let record = bytes("record", &self.record)?;
-        Ok(Evidence { record, salt: Salt::new(salt), leaf, proof, policy: policy.clone() })
     }
 }

@@ -1,5 +1,7 @@
 //! A record with everything that proves it to be in the ledger.
 
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde::{Deserialize, Serialize};
 use strongroom_ledger::{Leaf, Policy, ProofError, Salt, TlogProof, VerifiedCheckpoint, commitment};
 
 /// A record, what opens its commitment, its leaf, the way up to a checkpoint, and whom to believe about that.
@@ -38,5 +40,36 @@ impl Evidence {
             return Err(EvidenceError::OtherRecord(self.leaf.seq));
         }
         Ok(self.proof.verify(&self.leaf, &self.policy)?)
+    }
+}
+
+/// A record with its proof as files of several records have it; the policy stands there once.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RecordForm {
+    record: String,
+    salt: String,
+    leaf: String,
+    tlog_proof: String,
+}
+
+impl RecordForm {
+    pub(crate) fn of(evidence: &Evidence) -> Self {
+        Self {
+            record: BASE64_STANDARD.encode(&evidence.record),
+            salt: BASE64_STANDARD.encode(evidence.salt.as_bytes()),
+            leaf: BASE64_STANDARD.encode(evidence.leaf.to_bytes()),
+            tlog_proof: evidence.proof.to_string(),
+        }
+    }
+
+    /// The evidence, or the name of the field that does not decode.
+    pub(crate) fn read(&self, policy: &Policy) -> Result<Evidence, &'static str> {
+        let bytes = |name, text: &str| BASE64_STANDARD.decode(text).map_err(|_| name);
+        let salt = <[u8; 32]>::try_from(bytes("salt", &self.salt)?).map_err(|_| "salt")?;
+        let leaf = Leaf::parse_canonical(&bytes("leaf", &self.leaf)?).map_err(|_| "leaf")?;
+        let proof = TlogProof::parse_canonical(&self.tlog_proof).map_err(|_| "tlog_proof")?;
+        let record = bytes("record", &self.record)?;
+        Ok(Evidence { record, salt: Salt::new(salt), leaf, proof, policy: policy.clone() })
     }
 }

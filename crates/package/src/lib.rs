@@ -14,6 +14,7 @@
 
 pub mod certificate;
 pub mod digests;
+pub mod draw;
 pub mod evidence;
 pub mod facts;
 pub mod receipt;
@@ -21,6 +22,7 @@ pub mod verify;
 
 pub use certificate::{Certificate, CertificateError, CertificateVerdict, DisposalRecords};
 pub use digests::FileDigests;
+pub use draw::{DrawError, DrawProof, DrawRecords, DrawVerdict};
 pub use evidence::{Evidence, EvidenceError};
 pub use facts::{FactsError, RecordFacts, SealFacts, VoterChangeFacts};
 pub use receipt::{Receipt, ReceiptError};

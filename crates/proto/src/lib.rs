@@ -53,6 +53,12 @@ pub mod disposal {
     tonic::include_proto!("strongroom.disposal.v1");
 }
 
+/// Inspections.
+#[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
+pub mod inspection {
+    tonic::include_proto!("strongroom.inspection.v1");
+}
+
 /// Footage, under a grant.
 #[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
 pub mod access {
@@ -81,6 +87,12 @@ pub mod activity {
 #[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
 pub mod profile {
     tonic::include_proto!("strongroom.profile.v1");
+}
+
+/// What becomes of units.
+#[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
+pub mod organisation {
+    tonic::include_proto!("strongroom.organisation.v1");
 }
 
 /// The ledger.

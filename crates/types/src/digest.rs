@@ -37,3 +37,28 @@ fixed_bytes!(KeyHash, 32);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommandDigest([u8; 32]);
 fixed_bytes!(CommandDigest, 32);
+
+/// BLAKE3 of the record that a draw begins with: everything that the draw comes to is bound to it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DrawDigest([u8; 32]);
+fixed_bytes!(DrawDigest, 32);
+
+/// BLAKE3 of the sorted ids that a draw selects from.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PopulationDigest([u8; 32]);
+fixed_bytes!(PopulationDigest, 32);
+
+/// What a voter commits to before a draw: BLAKE3 of its share, its id and the draw.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DrawCommitment([u8; 32]);
+fixed_bytes!(DrawCommitment, 32);
+
+/// A voter's random share of a draw, secret until every commitment stands.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DrawShare([u8; 32]);
+fixed_bytes!(DrawShare, 32);
+
+/// What all shares of a draw come to, and what selects.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DrawSeed([u8; 32]);
+fixed_bytes!(DrawSeed, 32);

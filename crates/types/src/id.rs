@@ -252,6 +252,10 @@ counted_id! {
     BatchId, u64, "DSP-"
 }
 counted_id! {
+    /// A draw of a sample for inspection 抽样. Shown as `DRAW-1`.
+    DrawId, u64, "DRAW-"
+}
+counted_id! {
     /// Position of a record in the ledger, from 0. Shown as `#0`.
     RecordSeq, u64, "#"
 }

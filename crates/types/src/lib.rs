@@ -18,10 +18,13 @@ pub mod time;
 mod cbor;
 
 pub use clock::Clock;
-pub use digest::{ChunkDigest, CommandDigest, ItemDigest, KeyHash, Sha256Digest, SubtreeValue, TreeHash};
+pub use digest::{
+    ChunkDigest, CommandDigest, DrawCommitment, DrawDigest, DrawSeed, DrawShare, ItemDigest, KeyHash, PopulationDigest,
+    Sha256Digest, SubtreeValue, TreeHash,
+};
 pub use erase::{EraseList, EraseListError, EraseTarget};
 pub use id::{
-    ActivityId, BatchId, CaseId, ChunkIndex, ClusterId, CorrectionId, DeviceId, DiskId, DistrictName, HoldId,
+    ActivityId, BatchId, CaseId, ChunkIndex, ClusterId, CorrectionId, DeviceId, DiskId, DistrictName, DrawId, HoldId,
     IdempotencyKey, ItemId, NodeId, PlacementEpoch, PrincipalId, ProfileName, RecordSeq, RequestId, SessionId,
     ShardIndex, UnitId, UploadEpoch, VolumeId,
 };

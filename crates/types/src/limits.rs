@@ -126,6 +126,30 @@ pub const MANDATES_MAX: usize = 64;
 pub const MANDATE_MS_MAX: i64 = 366 * 24 * 3600 * 1000;
 /// An oral approval is confirmed within this time of being said.
 pub const ORAL_CONFIRM_MS: i64 = 24 * 3600 * 1000;
+/// Most changes of units that wait at once.
+pub const UNIT_CHANGES_MAX: usize = 64;
+/// Most units that one change names, and most that one unit succeeds.
+pub const UNITS_OF_CHANGE_MAX: usize = 64;
+/// Most cases, devices and people that one change names.
+pub const UNIT_MOVES_MAX: usize = 1000;
+/// Most times that one case is offered to another unit.
+pub const CASE_TRANSFERS_MAX: usize = 100;
+/// Most items that a draw selects from.
+pub const DRAW_ITEMS_MAX: usize = 100_000;
+/// Most items that a draw looks at to find those it selects from.
+pub const DRAW_LOOKED_MAX: usize = 200_000;
+/// Most items that a draw selects.
+pub const DRAW_SAMPLE_MAX: usize = 1000;
+/// Most draws that are under way at once: each tick of the clock looks at them.
+pub const DRAWS_OPEN_MAX: usize = 16;
+/// Compliance time in which every voter may commit; after it a majority is enough.
+pub const DRAW_COMMIT_MS: i64 = 10 * 60 * 1000;
+/// Compliance time in which whoever committed reveals; after it the draw is overdue.
+pub const DRAW_REVEAL_MS: i64 = 3600 * 1000;
+/// Compliance time for which an overdue draw still waits; after it the draw is void.
+pub const DRAW_OVERDUE_MS: i64 = 24 * 3600 * 1000;
+/// Most items of one targeted inspection.
+pub const TARGET_ITEMS_MAX: usize = 100;
 
 const _: () = assert!(CHUNK_BYTES.is_power_of_two());
 const _: () = assert!(CHUNK_BYTES as u64 * PROGRESS_CHUNKS as u64 == PROGRESS_BYTES);
@@ -141,3 +165,4 @@ const _: () = assert!(TICKET_RECHECK_MS < TICKET_MS);
 const _: () = assert!(DISK_RESERVE_PERCENT < 100);
 const _: () = assert!(ACTIVITY_ITEMS_MAX <= PAGE_ROWS_MAX, "an activity's items are one page");
 const _: () = assert!(SEGMENT_BYTES > 16 * CHUNK_BYTES as u64);
+const _: () = assert!(DRAW_SAMPLE_MAX <= PAGE_ROWS_MAX && DRAW_ITEMS_MAX <= DRAW_LOOKED_MAX);

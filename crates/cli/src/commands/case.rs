@@ -3,7 +3,9 @@
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use strongroom_client::{Client, DossierTerm, Page};
-use strongroom_proto::case::{self, Archive, Case as WireCase, CaseState, Outcome as WireOutcome};
+use strongroom_proto::case::{
+    self, Archive, Case as WireCase, CaseState, Outcome as WireOutcome, Transfer, TransferStep,
+};
 use strongroom_types::{CaseId, RecordSeq, UnitId, UnixMillis, limits};
 
 use crate::failure::Failure;
@@ -68,6 +70,48 @@ pub(crate) enum Case {
         /// Why
         #[arg(long, value_name = "TEXT")]
         reason: String,
+    },
+    /// Offers a case to another unit; the giver keeps it until the other side takes it
+    ///
+    /// Example: strongroom case transfer 城罚〔2026〕1号 --to U2 --reason 管辖变更 --document 移字〔2026〕3号
+    Transfer {
+        /// The case's number
+        case: CaseId,
+        /// Unit that is to have it
+        #[arg(long)]
+        to: UnitId,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Number of the letter
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        document: String,
+    },
+    /// Takes a case that is offered: from here on it is the unit's that it was offered to
+    ///
+    /// Example: strongroom --as unit-head case accept 城罚〔2026〕1号 --record 57
+    Accept {
+        /// The case's number
+        case: CaseId,
+        /// Record of the offer, as `case transfers` names it
+        #[arg(long, value_name = "SEQ")]
+        record: u64,
+    },
+    /// Does not take a case that is offered, or takes the offer back
+    Decline {
+        /// The case's number
+        case: CaseId,
+        /// Record of the offer
+        #[arg(long, value_name = "SEQ")]
+        record: u64,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// The receipts of a case with both sides; without a number, every offer that waits for an answer
+    Transfers {
+        /// The case's number
+        case: Option<CaseId>,
     },
     /// One case
     Show {
@@ -135,6 +179,35 @@ impl Case {
                 recorded(globals, &case, client.archive_case(&case, date, term).await?)
             }
             Self::Reopen { case, reason } => recorded(globals, &case, client.reopen_case(&case, &reason).await?),
+            Self::Transfer { case, to, reason, document } => {
+                let request = case::OfferCaseRequest {
+                    case_id: case.to_string(),
+                    to_unit_id: to.to_string(),
+                    reason,
+                    document,
+                    ..Default::default()
+                };
+                recorded(globals, &case, client.offer_case(request).await?)
+            }
+            Self::Accept { case, record } => {
+                let request = case::AnswerCaseRequest {
+                    case_id: case.to_string(),
+                    offer_record_seq: record,
+                    ..Default::default()
+                };
+                recorded(globals, &case, client.answer_case(request).await?)
+            }
+            Self::Decline { case, record, reason } => {
+                let request = case::AnswerCaseRequest {
+                    case_id: case.to_string(),
+                    offer_record_seq: record,
+                    declined: true,
+                    reason,
+                    ..Default::default()
+                };
+                recorded(globals, &case, client.answer_case(request).await?)
+            }
+            Self::Transfers { case } => transfers(globals, &client.list_transfers(case.as_ref()).await?),
             Self::Show { case } => show(globals, &client.show_case(&case).await?),
             Self::Items { case } => items(globals, &client, &case).await,
             Self::List => list(globals, &client).await,
@@ -222,6 +295,58 @@ async fn list(globals: &Globals, client: &Client) -> Result<(), Failure> {
         let rows: Vec<_> = cases.iter().map(row).collect();
         page.table(&["case", "state", "unit", "title", "items", "kept until"], &rows);
     })
+}
+
+fn transfers(globals: &Globals, transfers: &[Transfer]) -> Result<(), Failure> {
+    let step = |step: &TransferStep| {
+        json!({
+            "by": step.by,
+            "role": step.role,
+            "at": shown::time(step.at_unix_ms),
+            "record": step.record_seq,
+            "items": step.item_count,
+        })
+    };
+    let json = transfers
+        .iter()
+        .map(|transfer| {
+            json!({
+                "case": transfer.case_id,
+                "state": transfer.state,
+                "from": transfer.from_unit_id,
+                "to": transfer.to_unit_id,
+                "reason": transfer.reason,
+                "document": shown::some(&transfer.document),
+                "offered": transfer.offered.as_ref().map(step),
+                "answered": transfer.answered.as_ref().map(step),
+                "declined_reason": shown::some(&transfer.declined_reason),
+                "profile": shown::some(&transfer.profile),
+            })
+        })
+        .collect();
+    let told = |step: Option<&TransferStep>| {
+        step.map_or_else(String::new, |step| {
+            format!("{} {} #{}", step.by, shown::time(step.at_unix_ms), step.record_seq)
+        })
+    };
+    let row = |transfer: &Transfer| {
+        let signed = transfer.answered.as_ref().or(transfer.offered.as_ref());
+        vec![
+            transfer.case_id.clone(),
+            transfer.state.clone(),
+            transfer.from_unit_id.clone(),
+            transfer.to_unit_id.clone(),
+            told(transfer.offered.as_ref()),
+            told(transfer.answered.as_ref()),
+            signed.map_or_else(String::new, |step| step.item_count.to_string()),
+            transfer.document.clone(),
+            transfer.profile.clone(),
+        ]
+    };
+    let rows: Vec<_> = transfers.iter().map(row).collect();
+    let heads =
+        ["case", "state", "giving unit", "receiving unit", "giver", "answered by", "items", "letter", "profile"];
+    globals.output().list(&json, &heads, &rows)
 }
 
 fn show(globals: &Globals, case: &WireCase) -> Result<(), Failure> {

@@ -28,6 +28,10 @@ use strongroom_proto::ingest::{
     FetchReceiptRequest, IngestOriginalRequest, OpenUploadRequest, OriginalDescription, SealRequest, UploadHeader,
     UploadRequest, upload_request,
 };
+use strongroom_proto::inspection::{
+    DrawQuery, FetchDrawProofRequest, ListDrawsRequest, ListTargetsRequest, PreviewDrawRequest, RecordDrawRequest,
+    ShowDrawRequest, TargetItemsRequest,
+};
 use strongroom_proto::ledger::{
     FetchCheckpointRequest, FetchPolicyRequest, ListRecordsRequest, ProveConsistencyRequest, ProveInclusionRequest,
 };
@@ -82,6 +86,7 @@ const NO_REQUEST: &str = "REQ-999999";
 const NO_DEVICE: &str = "D-none";
 const NO_ACTIVITY: &str = "A-none";
 const NO_BATCH: &str = "DSP-999999";
+const NO_DRAW: &str = "DRAW-999999";
 
 /// The table. `certificate` is that of somebody who is registered already.
 pub(crate) fn table(certificate: Bytes) -> Vec<Call> {
@@ -272,6 +277,34 @@ pub(crate) fn table(certificate: Bytes) -> Vec<Call> {
         row("/strongroom.disposal.v1.DisposalService/ListDisposals", Act::DisposalList, |_| {
             ListDisposalsRequest::default()
         }),
+        row("/strongroom.inspection.v1.InspectionService/PreviewDraw", Act::DrawRecord, |_| PreviewDrawRequest {
+            query: Some(DrawQuery::default()),
+            ratio_percent: 10,
+        }),
+        row("/strongroom.inspection.v1.InspectionService/RecordDraw", Act::DrawRecord, |key| RecordDrawRequest {
+            idempotency_key: key,
+            query: Some(DrawQuery::default()),
+            ratio_percent: 10,
+            reason: String::new(),
+        }),
+        row("/strongroom.inspection.v1.InspectionService/ShowDraw", Act::DrawShow, |_| ShowDrawRequest {
+            draw_id: NO_DRAW.to_owned(),
+        }),
+        row("/strongroom.inspection.v1.InspectionService/ListDraws", Act::DrawList, |_| ListDrawsRequest::default()),
+        row("/strongroom.inspection.v1.InspectionService/FetchDrawProof", Act::DrawShow, |_| FetchDrawProofRequest {
+            draw_id: NO_DRAW.to_owned(),
+        }),
+        row("/strongroom.inspection.v1.InspectionService/TargetItems", Act::InspectionTarget, |key| {
+            TargetItemsRequest {
+                idempotency_key: key,
+                item_ids: vec![NOTHING],
+                complaint: "7".to_owned(),
+                reason: "a test".to_owned(),
+            }
+        }),
+        row("/strongroom.inspection.v1.InspectionService/ListTargets", Act::DrawList, |_| {
+            ListTargetsRequest::default()
+        }),
         row("/strongroom.access.v1.AccessService/BeginCopyOut", Act::CopyOutBegin, |key| BeginCopyOutRequest {
             idempotency_key: key,
             request_id: NO_REQUEST.to_owned(),
@@ -316,7 +349,12 @@ pub(crate) fn table(certificate: Bytes) -> Vec<Call> {
         row("/strongroom.admin.v1.AdminService/ListPrincipals", Act::PrincipalList, |_| ListPrincipalsRequest {}),
         row("/strongroom.admin.v1.AdminService/AddUnit", Act::UnitAdd, |key| AddUnitRequest {
             idempotency_key: key,
-            unit: Some(Unit { unit_id: "U1".to_owned(), full_name: "U1".to_owned(), profile: "dev".to_owned() }),
+            unit: Some(Unit {
+                unit_id: "U1".to_owned(),
+                full_name: "U1".to_owned(),
+                profile: "dev".to_owned(),
+                ..Default::default()
+            }),
         }),
         row("/strongroom.admin.v1.AdminService/ListUnits", Act::UnitList, |_| ListUnitsRequest {}),
         row("/strongroom.admin.v1.AdminService/AddDevice", Act::DeviceAdd, |key| AddDeviceRequest {

@@ -1,10 +1,11 @@
-//! Calls about the keeping of items: marks, cases, holds, corrections.
+//! Calls about the keeping of items, and about the units that keep them.
 
 use bytes::Bytes;
 use strongroom_custody::Act;
+use strongroom_proto::admin::ShowUnitRequest;
 use strongroom_proto::case::{
-    ArchiveCaseRequest, BindCaseRequest, CloseCaseRequest, ListCaseItemsRequest, ListCasesRequest, OpenCaseRequest,
-    Outcome, ReopenCaseRequest, ShowCaseRequest,
+    AnswerCaseRequest, ArchiveCaseRequest, BindCaseRequest, CloseCaseRequest, ListCaseItemsRequest, ListCasesRequest,
+    ListTransfersRequest, OfferCaseRequest, OpenCaseRequest, Outcome, ReopenCaseRequest, ShowCaseRequest,
 };
 use strongroom_proto::catalog::{
     ClassifyItemRequest, ExtendItemRequest, ReleaseQuarantineRequest, RestrictItemRequest, TriggerItemRequest,
@@ -17,6 +18,11 @@ use strongroom_proto::correction::{
 use strongroom_proto::hold::{
     ListHoldsRequest, PlaceHoldRequest, PreviewHoldRequest, ReleaseHoldRequest, Scope, ShowHoldRequest,
 };
+use strongroom_proto::organisation::unit_change::Change;
+use strongroom_proto::organisation::{
+    Abolish, ApproveUnitChangeRequest, LeavePrincipalRequest, ListTasksRequest, ListUnitChangesRequest,
+    PlanUnitChangeRequest, ProposeUnitChangeRequest, StayPrincipalRequest, UnitChange, WithdrawUnitChangeRequest,
+};
 
 use crate::calls::{Call, NOTHING, row};
 
@@ -27,7 +33,7 @@ const NO_CORRECTION: &str = "COR-999999";
 
 /// Their rows of the table.
 pub(crate) fn rows() -> Vec<Call> {
-    [of_items(), of_cases(), of_holds(), of_corrections()].into_iter().flatten().collect()
+    [of_items(), of_cases(), of_holds(), of_corrections(), of_units()].into_iter().flatten().collect()
 }
 
 fn why() -> String {
@@ -111,6 +117,21 @@ fn of_cases() -> Vec<Call> {
             page_size: 0,
             page_token: Bytes::new(),
         }),
+        row("/strongroom.case.v1.CaseService/OfferCase", Act::CaseOffer, move |key| OfferCaseRequest {
+            idempotency_key: key,
+            case_id: case(),
+            to_unit_id: "U1".to_owned(),
+            reason: why(),
+            document: String::new(),
+        }),
+        row("/strongroom.case.v1.CaseService/AnswerCase", Act::CaseAccept, move |key| AnswerCaseRequest {
+            idempotency_key: key,
+            case_id: case(),
+            ..Default::default()
+        }),
+        row("/strongroom.case.v1.CaseService/ListTransfers", Act::CaseShow, move |_| ListTransfersRequest {
+            case_id: case(),
+        }),
     ]
 }
 
@@ -157,6 +178,49 @@ fn of_corrections() -> Vec<Call> {
         }),
         row("/strongroom.correction.v1.CorrectionService/ListCorrections", Act::CorrectionList, |_| {
             ListCorrectionsRequest::default()
+        }),
+    ]
+}
+
+fn of_units() -> Vec<Call> {
+    let change = || {
+        let abolish = Abolish { unit_id: "U-none".to_owned(), successor_id: "U1".to_owned() };
+        Some(UnitChange { change: Some(Change::Abolish(abolish)) })
+    };
+    vec![
+        row("/strongroom.admin.v1.AdminService/ShowUnit", Act::UnitList, |_| ShowUnitRequest {
+            unit_id: "U-none".to_owned(),
+        }),
+        row("/strongroom.organisation.v1.OrganisationService/ProposeUnitChange", Act::UnitPropose, move |key| {
+            ProposeUnitChangeRequest { idempotency_key: key, change: change(), from_unix_ms: None, basis: why() }
+        }),
+        row("/strongroom.organisation.v1.OrganisationService/ApproveUnitChange", Act::UnitApprove, |key| {
+            ApproveUnitChangeRequest { idempotency_key: key, proposal_record_seq: 0 }
+        }),
+        row("/strongroom.organisation.v1.OrganisationService/WithdrawUnitChange", Act::UnitWithdraw, |key| {
+            WithdrawUnitChangeRequest { idempotency_key: key, proposal_record_seq: 0, reason: why() }
+        }),
+        row("/strongroom.organisation.v1.OrganisationService/PlanUnitChange", Act::UnitPlan, move |_| {
+            PlanUnitChangeRequest { change: change() }
+        }),
+        row("/strongroom.organisation.v1.OrganisationService/ListUnitChanges", Act::UnitList, |_| {
+            ListUnitChangesRequest {}
+        }),
+        row("/strongroom.organisation.v1.OrganisationService/LeavePrincipal", Act::PrincipalLeave, |key| {
+            LeavePrincipalRequest {
+                idempotency_key: key,
+                principal_id: "nobody".to_owned(),
+                on_unix_ms: None,
+                to_principal_id: "legal".to_owned(),
+                reason: why(),
+            }
+        }),
+        row("/strongroom.organisation.v1.OrganisationService/StayPrincipal", Act::PrincipalLeave, |key| {
+            StayPrincipalRequest { idempotency_key: key, principal_id: "nobody".to_owned(), reason: why() }
+        }),
+        row("/strongroom.organisation.v1.OrganisationService/ListTasks", Act::PrincipalTasks, |_| ListTasksRequest {
+            principal_id: "nobody".to_owned(),
+            ..Default::default()
         }),
     ]
 }

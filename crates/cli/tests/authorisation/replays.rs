@@ -217,7 +217,12 @@ async fn registers(world: &World) {
     let (key, unit_id) = (world.fresh("unit"), world.fresh("U"));
     let unit = |full_name: &str| AddUnitRequest {
         idempotency_key: key.clone(),
-        unit: Some(Unit { unit_id: unit_id.clone(), full_name: full_name.to_owned(), profile: "dev".to_owned() }),
+        unit: Some(Unit {
+            unit_id: unit_id.clone(),
+            full_name: full_name.to_owned(),
+            profile: "dev".to_owned(),
+            ..Default::default()
+        }),
     };
     let path = format!("{ADMIN}/AddUnit");
     security.calls(&path, unit("one"), unit("two"), |answer: &AddUnitResponse| answer.record_seq).await;

@@ -27,6 +27,14 @@ impl DossierTerm {
     }
 }
 
+changes! { CaseServiceClient,
+    /// Offers a case to another unit; the record names the offer to whoever answers it.
+    offer_case(case::OfferCaseRequest);
+    /// Takes a case that is offered, or ends the offer.
+    answer_case(case::AnswerCaseRequest);
+}
+
+/// Cases and what becomes of them.
 impl Client {
     /// Opens a case.
     ///
@@ -134,5 +142,14 @@ impl Client {
         let request =
             case::ListCaseItemsRequest { case_id: case.to_string(), page_size: page.size, page_token: page.token };
         unary!(self, CaseServiceClient, list_case_items, request)
+    }
+
+    /// What became of the offers of a case; without one, every offer that waits for an answer.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn list_transfers(&self, case: Option<&CaseId>) -> Result<Vec<case::Transfer>, ClientError> {
+        let request = case::ListTransfersRequest { case_id: case.map_or_else(String::new, ToString::to_string) };
+        Ok(unary!(self, CaseServiceClient, list_transfers, request)?.transfers)
     }
 }

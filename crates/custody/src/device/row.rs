@@ -1,6 +1,6 @@
 //! What the register of devices stores, and the commands that change it. Numbers are stored and never reused.
 
-use strongroom_types::{DeviceId, PrincipalId, RecordSeq, UnixMillis};
+use strongroom_types::{DeviceId, PrincipalId, RecordSeq, UnitId, UnixMillis};
 
 use crate::Act;
 
@@ -240,6 +240,9 @@ pub enum What {
     /// Somebody became its custodian.
     #[n(11)]
     Keeper(#[n(0)] PrincipalId),
+    /// Its unit was divided: whose it was, and whose it is.
+    #[n(12)]
+    UnitMoved(#[n(0)] UnitId, #[n(1)] UnitId),
 }
 
 /// What was seen when a device was docked (R-000-7, R-002-5).
@@ -275,6 +278,18 @@ pub enum Tie {
     /// It was lost while they held it, or with their recordings on it.
     #[n(2)]
     Lost,
+}
+
+impl Tie {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::OwesRecordings => "owes_recordings",
+            Self::Lost => "lost",
+        }
+    }
 }
 
 /// A time that a device was in one place.

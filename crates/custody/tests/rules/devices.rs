@@ -652,6 +652,7 @@ fn rows_of_devices_are_stored_as_they_always_were() {
             &entry(What::Corrected(1, words().0, words().1, "c".to_owned()), None),
         ),
         golden::line("device_entries keeper", &entry(What::Keeper(id("custodian")), None)),
+        golden::line("device_entries unit", &entry(What::UnitMoved(id("U1"), id("U2")), None)),
         golden::line("devices_of", &Tie::OwesRecordings),
         golden::line("keepers", &KeepersRow { terms: vec![term] }),
         golden::line("notices", &notice),

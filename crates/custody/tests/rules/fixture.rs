@@ -371,6 +371,8 @@ fn check_granted(command: &Command, answer: &Answer, actor: &Actor, next_seq: Re
         // Progress through debris is no event, and neither is a word that was given before.
         (Command::NoteErasure(_) | Command::SweepDisposed(_), _) => records.len().min(1),
         (Command::AttestKeys(_), Answer::Recorded(seq)) => usize::from(*seq >= next_seq),
+        // Said again, nothing is done; the last voter's word takes the draw further, which is a record of its own.
+        (Command::CommitDraw(_) | Command::RevealDraw(_), _) => records.len().min(2),
         (Command::CreateCluster(create), _) => {
             1 + create.profiles.len() + create.units.len() + create.devices.len() + create.principals.len()
         }
@@ -510,6 +512,16 @@ fn act_of(command: &Command) -> Act {
         Command::ConfirmOral(_) => Act::OralConfirm,
         Command::GiveList(_) => Act::ListGive,
         Command::CloseList(_) => Act::ListClose,
+        Command::ProposeUnitChange(_) => Act::UnitPropose,
+        Command::ApproveUnitChange(_) => Act::UnitApprove,
+        Command::WithdrawUnitChange(_) => Act::UnitWithdraw,
+        Command::OfferCase(_) => Act::CaseOffer,
+        Command::AnswerCase(_) => Act::CaseAccept,
+        Command::LeavePrincipal(_) | Command::StayPrincipal(_) => Act::PrincipalLeave,
+        Command::RecordDraw(_) => Act::DrawRecord,
+        Command::CommitDraw(_) => Act::DrawCommit,
+        Command::RevealDraw(_) => Act::DrawReveal,
+        Command::TargetInspection(_) => Act::InspectionTarget,
     }
 }
 
@@ -600,6 +612,11 @@ fn named_items(command: &Command) -> Vec<ItemId> {
         | Command::CloseList(_) => Vec::new(),
         Command::FilePaper(file) => vec![file.form],
         Command::GiveList(give) => give.items.clone(),
+        Command::ProposeUnitChange(_) | Command::ApproveUnitChange(_) | Command::WithdrawUnitChange(_) => Vec::new(),
+        Command::OfferCase(_) | Command::AnswerCase(_) => Vec::new(),
+        Command::LeavePrincipal(_) | Command::StayPrincipal(_) => Vec::new(),
+        Command::RecordDraw(_) | Command::CommitDraw(_) | Command::RevealDraw(_) => Vec::new(),
+        Command::TargetInspection(target) => target.items.clone(),
     }
 }
 

@@ -1,7 +1,11 @@
 //! The bytes of everything stored, written out: `UPDATE_GOLDEN=1 cargo test` writes them anew, and the change is
 //! reviewed like code.
 
-use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    path::PathBuf,
+};
 
 use strongroom_custody::{
     Act, Answer,
@@ -109,7 +113,10 @@ fn rows_are_stored_as_they_always_were() {
     let lines = vec![
         line("principals", &principal()),
         line("principals revoked", &PrincipalRow { revoked_at: Some(START), unit: None, ..principal() }),
-        line("units", &UnitRow { id: unit("U1"), full_name: "一中队".to_owned(), profile: id("dev") }),
+        line(
+            "units",
+            &UnitRow { id: unit("U1"), full_name: "一中队".to_owned(), profile: id("dev"), from: None, ended: None },
+        ),
         line("devices", &device()),
         line("profiles", &ProfileRow { toml: toml.to_owned(), profile, seq: RecordSeq(1) }),
         line("uploads", &upload()),
@@ -292,6 +299,7 @@ fn principal() -> PrincipalRow {
         roles: vec![Role::Legal, Role::Auditor],
         unit: Some(unit("U1")),
         revoked_at: None,
+        formers: BTreeSet::new(),
     }
 }
 

@@ -10,6 +10,7 @@ mod chains;
 mod corrections;
 mod determinism;
 mod disposals;
+mod draws;
 mod golden;
 mod holds;
 mod items;
@@ -34,3 +35,7 @@ mod activities;
 mod deadlines;
 mod devices;
 mod interruptions;
+
+mod leaves;
+mod transfers;
+mod units;

@@ -24,27 +24,33 @@ use strongroom_custody::{
     disposal::{
         ApproveDisposal, DiskOfNode, ExecuteDisposal, ProposeDisposal, ProposedItem, SignDisposal, WithdrawDisposal,
     },
+    draw::{CommitDraw, RecordDraw, RevealDraw, TargetInspection},
     erasure::{AttestKeys, CloseLost, Keeper, NoteErasure, SweepDisposed},
     exemption::{ConsentOffice, ExemptionCause, RecordExemption},
     hold::{HoldQuery, HoldScope, PlaceHold, ReleaseHold},
     interruption::{Cause, RecordInterruption, VoiceNote},
     keeper::NameKeeper,
     keeping::{Class, ClassifyItem, ExtendItem, RestrictItem, RestrictionKind, TriggerItem},
+    leave::{LeavePrincipal, StayPrincipal},
     mandate::{ConfirmMandate, GiveMandate, MandateKind, MandateScope, RevokeMandate},
     notice::AcknowledgeNotice,
     profile::RequestAct,
     statement::{FileStatement, StatementOf},
     tables::{AbsentShard, DeviceAsset, DeviceType},
+    transfer::{AnswerCase, OfferCase},
+    unit_change::{ApproveUnitChange, Moved, ProposeUnitChange, Subject, UnitChange, WithdrawUnitChange},
     viewlist::{CloseList, GiveList, ListKind},
 };
 use strongroom_types::{
-    BatchId, ChunkIndex, CorrectionId, DiskId, NodeId, Reason, RecordSeq, Refusal, RequestId, Role, ShardIndex,
+    BatchId, ChunkIndex, CorrectionId, DiskId, DrawCommitment, DrawId, DrawShare, NodeId, Reason, RecordSeq, Refusal,
+    RequestId, Role, ShardIndex,
 };
 
 use crate::fixture::{DAY, GATEWAY, HOUR, START, created, end, id, item, key, open, progress, session, small, submit};
 
 pub(crate) const NO_REQUEST: RequestId = RequestId(999);
 pub(crate) const NO_BATCH: BatchId = BatchId(999);
+pub(crate) const NO_DRAW: DrawId = DrawId(999);
 /// The shortest profile.
 pub(crate) const PROPOSED: &str = "name = \"new\"\nagency = \"新局\"\n[floor]\nunspecified = true\n";
 
@@ -147,6 +153,22 @@ pub(crate) fn of_clients() -> Vec<Command> {
         })),
         Command::SignDisposal(SignDisposal { batch: NO_BATCH }),
         Command::CloseLost(CloseLost { keeper: Keeper::Disk(DiskId::new([0xd1; 16])), reason: "burnt".to_owned() }),
+        Command::RecordDraw(Box::new(RecordDraw {
+            query: HoldQuery {
+                unit: Some(id("U1")),
+                from: Some(START),
+                to: Some(START.plus_ms(DAY)),
+                ..HoldQuery::default()
+            },
+            ratio_percent: Some(10),
+            reason: "三季度抽查".to_owned(),
+            voters: vec![NodeId(1), NodeId(2), NodeId(3)],
+        })),
+        Command::TargetInspection(TargetInspection {
+            items: vec![item(8)],
+            complaint: "12345-0077".to_owned(),
+            reason: "投诉".to_owned(),
+        }),
     ]
     .into_iter()
     .chain(of_devices())
@@ -289,6 +311,36 @@ fn of_activities() -> Vec<Command> {
         Command::ProposeProfile(ProposeProfile { toml: PROPOSED.to_owned() }),
         Command::ApproveProfile(ApproveProfile { profile: id("dev"), proposal: RecordSeq(9) }),
         Command::WithdrawProfile(WithdrawProfile { profile: id("dev"), reason: "not yet".to_owned() }),
+        Command::ProposeUnitChange(Box::new(ProposeUnitChange {
+            change: UnitChange::Split(
+                id("U1"),
+                vec![id("U2"), id("U4")],
+                vec![Moved { what: Subject::Device(id("D1")), to: id("U4") }],
+            ),
+            from: Some(START.plus_ms(DAY)),
+            basis: "编办〔2026〕4号".to_owned(),
+        })),
+        Command::ApproveUnitChange(ApproveUnitChange { proposal: RecordSeq(99_999) }),
+        Command::WithdrawUnitChange(WithdrawUnitChange { proposal: RecordSeq(99_999), reason: "not yet".to_owned() }),
+        Command::OfferCase(OfferCase {
+            case: id("C-9"),
+            to: id("U2"),
+            reason: "管辖".to_owned(),
+            document: "移字 3 号".to_owned(),
+        }),
+        Command::AnswerCase(AnswerCase { case: id("C-9"), offer: RecordSeq(99_999), declined: None }),
+        Command::AnswerCase(AnswerCase {
+            case: id("C-9"),
+            offer: RecordSeq(99_999),
+            declined: Some("not ours".to_owned()),
+        }),
+        Command::LeavePrincipal(LeavePrincipal {
+            person: id("no-such-person"),
+            on: Some(START.plus_ms(DAY)),
+            to: id("legal-2"),
+            reason: "调离".to_owned(),
+        }),
+        Command::StayPrincipal(StayPrincipal { person: id("no-such-person"), reason: "不调了".to_owned() }),
     ]
 }
 
@@ -390,6 +442,13 @@ pub(crate) fn of_nodes() -> Vec<Command> {
             vkey: "n1+key".to_owned(),
         })),
         Command::SweepDisposed(SweepDisposed { limit: 500 }),
+        Command::CommitDraw(Box::new(CommitDraw {
+            draw: NO_DRAW,
+            commitment: DrawCommitment::new([0xc0; 32]),
+            signature: vec![5; 64].into(),
+            vkey: "n1+key".to_owned(),
+        })),
+        Command::RevealDraw(RevealDraw { draw: NO_DRAW, share: DrawShare::new([0x5a; 32]) }),
     ]
 }
 
@@ -475,6 +534,17 @@ pub(crate) const fn number(command: &Command) -> u8 {
         Command::ConfirmOral(_) => 128,
         Command::GiveList(_) => 129,
         Command::CloseList(_) => 130,
+        Command::ProposeUnitChange(_) => 110,
+        Command::ApproveUnitChange(_) => 111,
+        Command::WithdrawUnitChange(_) => 112,
+        Command::OfferCase(_) => 113,
+        Command::AnswerCase(_) => 114,
+        Command::LeavePrincipal(_) => 115,
+        Command::StayPrincipal(_) => 116,
+        Command::RecordDraw(_) => 131,
+        Command::CommitDraw(_) => 132,
+        Command::RevealDraw(_) => 133,
+        Command::TargetInspection(_) => 134,
     }
 }
 
@@ -487,6 +557,12 @@ fn there_is_a_sample_of_every_command() {
     let kept = (0..=35).filter(|number| *number != gone);
     assert_eq!(
         numbers,
-        kept.chain(41..=43).chain(46..=65).chain(71..=79).chain([86]).chain(120..=130).collect::<Vec<_>>()
+        kept.chain(41..=43)
+            .chain(46..=65)
+            .chain(71..=79)
+            .chain([86])
+            .chain(110..=116)
+            .chain(120..=134)
+            .collect::<Vec<_>>()
     );
 }

@@ -9,21 +9,23 @@ use strongroom_custody::{
     tables::{
         DEVICES, DeviceAsset, DeviceRow, DeviceType, PRINCIPALS, PROFILES, PrincipalRow, ProfileRow, UNITS, UnitRow,
     },
+    unit::{self, FormerName},
     upload::newest_profile,
 };
 use strongroom_net::pki::key_hash_of_certificate;
 use strongroom_proto::{
     admin::{
-        AddDeviceRequest, AddDeviceResponse, AddUnitRequest, AddUnitResponse, Device, ListDevicesRequest,
-        ListDevicesResponse, ListPrincipalsRequest, ListPrincipalsResponse, ListProfilesRequest, ListProfilesResponse,
-        ListUnitsRequest, ListUnitsResponse, Principal, ProfileSummary, RegisterPrincipalRequest,
+        AddDeviceRequest, AddDeviceResponse, AddUnitRequest, AddUnitResponse, Device, FormerName as WireName,
+        ListDevicesRequest, ListDevicesResponse, ListPrincipalsRequest, ListPrincipalsResponse, ListProfilesRequest,
+        ListProfilesResponse, ListUnitsRequest, ListUnitsResponse, Principal, ProfileSummary, RegisterPrincipalRequest,
         RegisterPrincipalResponse, RevokePrincipalRequest, RevokePrincipalResponse, RotatePrincipalRequest,
-        RotatePrincipalResponse, ShowProfileRequest, ShowProfileResponse, Unit, admin_service_server::AdminService,
+        RotatePrincipalResponse, ShowProfileRequest, ShowProfileResponse, ShowUnitRequest, ShowUnitResponse, Unit,
+        admin_service_server::AdminService,
     },
     convert,
 };
 use strongroom_types::{
-    KeyHash, PrincipalId, ProfileName, Refusal, limits,
+    KeyHash, PrincipalId, ProfileName, Refusal, UnitId, limits,
     rows::{Key, RowError, Rows, Table},
 };
 use tonic::{Request, Response, Status};
@@ -89,15 +91,28 @@ impl AdminService for Admin {
         let caller = self.0.caller(&request).await?;
         let mut asked = request.into_inner();
         let idempotency = idempotency(&std::mem::take(&mut asked.idempotency_key), digest("AddUnit", &asked))?;
-        let command = unit(asked.unit).map_err(|refusal| answer(&refusal))?;
+        let command = new_unit(asked.unit).map_err(|refusal| answer(&refusal))?;
         let record_seq = self.0.record(&caller, custody::Command::AddUnit(command), idempotency).await?;
         Ok(Response::new(AddUnitResponse { record_seq }))
     }
 
     async fn list_units(&self, request: Request<ListUnitsRequest>) -> Result<Response<ListUnitsResponse>, Status> {
         let caller = self.0.caller(&request).await?;
-        let rows = self.0.look(&caller, Reading::of(Act::UnitList), |look| Ok(all(&UNITS, &**look.rows)?)).await?;
-        Ok(Response::new(ListUnitsResponse { units: rows.iter().map(unit_message).collect() }))
+        let units = self
+            .0
+            .look(&caller, Reading::of(Act::UnitList), |look| {
+                let rows = &**look.rows;
+                all(&UNITS, rows)?.iter().map(|row| unit_message(rows, row)).collect::<Result<_, _>>()
+            })
+            .await?;
+        Ok(Response::new(ListUnitsResponse { units }))
+    }
+
+    async fn show_unit(&self, request: Request<ShowUnitRequest>) -> Result<Response<ShowUnitResponse>, Status> {
+        let caller = self.0.caller(&request).await?;
+        let id: UnitId = convert::parsed("unit_id", &request.get_ref().unit_id).map_err(|refusal| answer(&refusal))?;
+        let shown = self.0.look(&caller, Reading::of(Act::UnitList), |look| shown_unit(&**look.rows, &id)).await?;
+        Ok(Response::new(shown))
     }
 
     async fn add_device(&self, request: Request<AddDeviceRequest>) -> Result<Response<AddDeviceResponse>, Status> {
@@ -215,7 +230,7 @@ fn principal_id(text: &str) -> Result<PrincipalId, Status> {
     convert::parsed("principal_id", text).map_err(|refusal| answer(&refusal))
 }
 
-fn unit(asked: Option<Unit>) -> Result<AddUnit, Refusal> {
+fn new_unit(asked: Option<Unit>) -> Result<AddUnit, Refusal> {
     let asked = convert::required("unit", asked)?;
     Ok(AddUnit {
         unit: convert::parsed("unit.unit_id", &asked.unit_id)?,
@@ -259,8 +274,27 @@ fn principal_message(row: &PrincipalRow) -> Principal {
     }
 }
 
-fn unit_message(row: &UnitRow) -> Unit {
-    Unit { unit_id: row.id.to_string(), full_name: row.full_name.clone(), profile: row.profile.to_string() }
+fn unit_message(rows: &dyn Rows, row: &UnitRow) -> Result<Unit, Stop> {
+    let end = row.ended.as_ref();
+    Ok(Unit {
+        unit_id: row.id.to_string(),
+        full_name: row.full_name.clone(),
+        profile: row.profile.to_string(),
+        agency: newest_profile(rows, &row.profile)?.1.profile.agency,
+        from_unix_ms: row.from.map(|from| from.0),
+        ended_unix_ms: end.map(|end| end.at.0),
+        successor_ids: end.map_or_else(Vec::new, |end| end.successors.iter().map(ToString::to_string).collect()),
+    })
+}
+
+fn shown_unit(rows: &dyn Rows, id: &UnitId) -> Result<ShowUnitResponse, Stop> {
+    let former =
+        |name: FormerName| WireName { full_name: name.name, until_unix_ms: name.until.0, record_seq: name.seq.0 };
+    Ok(ShowUnitResponse {
+        unit: Some(unit_message(rows, &unit::known(rows, id)?)?),
+        former_names: unit::former_names(rows, id)?.into_iter().map(former).collect(),
+        former_unit_ids: unit::formers(rows, id)?.iter().map(ToString::to_string).collect(),
+    })
 }
 
 fn device_message(row: &DeviceRow) -> Device {

@@ -8,23 +8,43 @@ use strongroom_custody::{
         self, ArchiveCase, ArchiveRow, BindCase, CaseRow, CaseState, CloseCase, OpenCase, Outcome, ReopenCase, Term,
     },
     clock,
-    tables::{CASE_ITEMS, CASES},
+    correction::StepRow,
+    tables::{CASE_ITEMS, CASE_OFFERS, CASES},
+    transfer::{self, AnswerCase, OfferCase, Receipt, TransferRow, TransferState},
 };
 use strongroom_proto::{
     case::{
-        Archive as WireArchive, ArchiveCaseRequest, ArchiveCaseResponse, BindCaseRequest, BindCaseResponse, Binding,
-        Case, CaseState as WireState, CloseCaseRequest, CloseCaseResponse, ListCaseItemsRequest, ListCaseItemsResponse,
-        ListCasesRequest, ListCasesResponse, OpenCaseRequest, OpenCaseResponse, Outcome as WireOutcome,
-        ReopenCaseRequest, ReopenCaseResponse, ShowCaseRequest, ShowCaseResponse, case_service_server::CaseService,
+        AnswerCaseRequest, AnswerCaseResponse, Archive as WireArchive, ArchiveCaseRequest, ArchiveCaseResponse,
+        BindCaseRequest, BindCaseResponse, Binding, Case, CaseState as WireState, CloseCaseRequest, CloseCaseResponse,
+        ListCaseItemsRequest, ListCaseItemsResponse, ListCasesRequest, ListCasesResponse, ListTransfersRequest,
+        ListTransfersResponse, OfferCaseRequest, OfferCaseResponse, OpenCaseRequest, OpenCaseResponse,
+        Outcome as WireOutcome, ReopenCaseRequest, ReopenCaseResponse, ShowCaseRequest, ShowCaseResponse, Transfer,
+        TransferStep, case_service_server::CaseService,
     },
     convert,
 };
-use strongroom_types::{CaseId, CorrectionId, Refusal, UnixMillis, limits, rows::Rows};
+use strongroom_types::{CaseId, CorrectionId, RecordSeq, Refusal, UnixMillis, limits, rows::Rows};
 use tonic::{Request, Response, Status};
 
+use super::{
+    admin::all,
+    change::{change, commit},
+};
 use crate::edge::{Edge, Look, Reading, bound, page_size, page_token, parsed};
 
 pub(super) struct Cases(pub(super) Edge);
+
+change!(OfferCaseRequest, "OfferCase", asked => custody::Command::OfferCase(OfferCase {
+    case: convert::parsed("case_id", &asked.case_id)?,
+    to: convert::parsed("to_unit_id", &asked.to_unit_id)?,
+    reason: asked.reason,
+    document: asked.document,
+}));
+change!(AnswerCaseRequest, "AnswerCase", asked => custody::Command::AnswerCase(AnswerCase {
+    case: convert::parsed("case_id", &asked.case_id)?,
+    offer: RecordSeq(asked.offer_record_seq),
+    declined: asked.declined.then_some(asked.reason),
+}));
 
 #[tonic::async_trait]
 impl CaseService for Cases {
@@ -107,6 +127,24 @@ impl CaseService for Cases {
         let listed = self.0.look(&caller, Reading::of(Act::CaseShow), |look| items(look, &id, &asked)).await?;
         Ok(Response::new(listed))
     }
+
+    async fn offer_case(&self, request: Request<OfferCaseRequest>) -> Result<Response<OfferCaseResponse>, Status> {
+        Ok(Response::new(OfferCaseResponse { record_seq: commit(&self.0, request).await? }))
+    }
+
+    async fn answer_case(&self, request: Request<AnswerCaseRequest>) -> Result<Response<AnswerCaseResponse>, Status> {
+        Ok(Response::new(AnswerCaseResponse { record_seq: commit(&self.0, request).await? }))
+    }
+
+    async fn list_transfers(
+        &self,
+        request: Request<ListTransfersRequest>,
+    ) -> Result<Response<ListTransfersResponse>, Status> {
+        let caller = self.0.caller(&request).await?;
+        let case = parsed(convert::optional_parsed("case_id", &request.get_ref().case_id))?;
+        let found = self.0.look(&caller, Reading::of(Act::CaseShow), |look| transfers(look, case.as_ref())).await?;
+        Ok(Response::new(ListTransfersResponse { transfers: found.iter().map(transfer_message).collect() }))
+    }
 }
 
 fn case_id(text: &str) -> Result<CaseId, Status> {
@@ -142,6 +180,51 @@ fn items(look: &Look<'_>, id: &CaseId, asked: &ListCaseItemsRequest) -> Result<L
         correction_id: correction(row.corrected),
     });
     Ok(ListCaseItemsResponse { bindings: bindings.collect(), next_page_token: next })
+}
+
+/// The transfers of a case that the caller's unit has or had to do with, or every offer that waits.
+fn transfers(look: &Look<'_>, case: Option<&CaseId>) -> Result<Vec<TransferRow>, Stop> {
+    let rows = &**look.rows;
+    let concerned = |row: &TransferRow| look.principal.covers(&row.from) || look.principal.covers(&row.to);
+    let Some(id) = case else {
+        return Ok(all(&CASE_OFFERS, rows)?.into_iter().filter(concerned).collect());
+    };
+    let case = case::read(rows, id)?;
+    let found = transfer::of_case(rows, id)?;
+    if !found.iter().any(concerned) {
+        within_unit(&look.principal, &case.unit)?;
+    }
+    Ok(found)
+}
+
+fn transfer_message(row: &TransferRow) -> Transfer {
+    let step = |step: &StepRow, item_count| TransferStep {
+        by: step.by.to_string(),
+        role: step.role.to_string(),
+        at_unix_ms: step.at.0,
+        record_seq: step.seq.0,
+        item_count,
+    };
+    let (answered, declined_reason) = match &row.state {
+        TransferState::Offered => (None, String::new()),
+        TransferState::Taken(receipt) | TransferState::Divided(receipt) => {
+            (Some(step(&receipt.taken, receipt.items)), String::new())
+        }
+        TransferState::Declined(declined, why) => (Some(step(declined, row.items)), why.clone()),
+    };
+    let profile = |receipt: &Receipt| format!("{}@{}", receipt.profile, receipt.version);
+    Transfer {
+        case_id: row.case.to_string(),
+        from_unit_id: row.from.to_string(),
+        to_unit_id: row.to.to_string(),
+        reason: row.reason.clone(),
+        document: row.document.clone(),
+        state: row.state.name().to_owned(),
+        offered: Some(step(&row.offered, row.items)),
+        answered,
+        declined_reason,
+        profile: row.state.receipt().map_or_else(String::new, profile),
+    }
 }
 
 fn message(look: &Look<'_>, row: &CaseRow) -> Result<Case, Stop> {

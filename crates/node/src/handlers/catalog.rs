@@ -11,6 +11,7 @@ use strongroom_custody::{
     naming::Names,
     retention::{self, Keeper, Keepers, Kept},
     tables::{ITEMS, ITEMS_BY_UNIT, ItemRow, RECORDS_BY_ITEM},
+    transfer::{reaches_item, within_item},
 };
 use strongroom_proto::{
     catalog::{
@@ -194,7 +195,7 @@ fn item_id(bytes: &Bytes) -> Result<ItemId, Status> {
 /// The item, where the caller's unit covers it.
 fn own_item(look: &Look<'_>, id: ItemId) -> Result<ItemRow, Stop> {
     let row = item::sealed(&**look.rows, id)?;
-    within_unit(&look.principal, &row.description.unit)?;
+    within_item(&**look.rows, &look.principal, id, &row)?;
     Ok(row)
 }
 
@@ -283,7 +284,7 @@ fn history(look: &Look<'_>, id: ItemId) -> Result<ListItemRecordsResponse, Stop>
     let rows = &**look.rows;
     // What was done to an item can be read for good, also when the item is gone.
     let unit = item::unit_of(rows, id)?.ok_or_else(|| Refusal::not_found(format!("sealed item {id}")))?;
-    within_unit(&look.principal, &unit)?;
+    reaches_item(rows, &look.principal, id, &unit)?;
     let (mut records, mut bytes, mut after) = (Vec::new(), 0, None::<Vec<u8>>);
     loop {
         let page = RECORDS_BY_ITEM.scan(rows, &id, after.as_deref(), limits::PAGE_ROWS_MAX)?;
@@ -363,8 +364,11 @@ fn item_message<R: Rows + ?Sized>(
 fn hold_of(kept: &Kept) -> Option<String> {
     match &kept.by {
         Keeper::Hold(hold, _) => Some(hold.to_string()),
-        Keeper::Floor | Keeper::Extension(..) | Keeper::Trigger(..) | Keeper::OpenCase(_) | Keeper::ArchivedCase(_) => {
-            None
-        }
+        Keeper::Floor
+        | Keeper::Extension(..)
+        | Keeper::Trigger(..)
+        | Keeper::OpenCase(_)
+        | Keeper::ArchivedCase(_)
+        | Keeper::Taken(..) => None,
     }
 }

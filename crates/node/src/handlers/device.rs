@@ -9,7 +9,7 @@ use strongroom_custody::{
     clock,
     device::{
         self as register, AnswerOffer, ConfirmFault, CorrectEntry, DeviceCustodyRow, DockDevice, Docking, OfferDevice,
-        Place, ReportFault, ReportLoss, RestoreDevice, SendToRepair, Tie, Way, What,
+        Place, ReportFault, ReportLoss, RestoreDevice, SendToRepair, Way, What,
     },
     keeper::{KeeperTerm, NameKeeper},
     tables::{CLEARANCES, DEVICE_ENTRIES, DEVICES, DeviceRow, KEEPERS, PRINCIPALS},
@@ -336,21 +336,12 @@ fn ties(look: &Look<'_>, person: &PrincipalId) -> Result<ListTiesResponse, Stop>
     Ok(ListTiesResponse {
         ties: ties
             .into_iter()
-            .map(|(device, tie)| WireTie { device_id: device.to_string(), kind: tie_name(tie) })
+            .map(|(device, tie)| WireTie { device_id: device.to_string(), kind: tie.name().to_owned() })
             .collect(),
         cleared_unix_ms: cleared.as_ref().map(|row| row.at.0),
         cleared_by: cleared.as_ref().map_or_else(String::new, |row| row.by.to_string()),
         cleared_record_seq: cleared.map_or(0, |row| row.seq.0),
     })
-}
-
-fn tie_name(tie: Tie) -> String {
-    match tie {
-        Tie::Holds => "holds",
-        Tie::OwesRecordings => "owes_recordings",
-        Tie::Lost => "lost",
-    }
-    .to_owned()
 }
 
 fn text(id: Option<&PrincipalId>) -> String {
@@ -455,6 +446,9 @@ fn told(what: &What) -> (&'static str, BTreeMap<&'static str, String>) {
             ]),
         ),
         What::Keeper(principal) => ("custodian", BTreeMap::from([("custodian", principal.to_string())])),
+        What::UnitMoved(from, to) => {
+            ("unit-moved", BTreeMap::from([("from", from.to_string()), ("to", to.to_string())]))
+        }
     }
 }
 

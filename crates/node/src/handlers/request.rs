@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use strongroom_custody::{
     self as custody, Act,
-    access::{Stop, within_unit},
+    access::Stop,
     approval::{ApprovalRow, AttestPaper, ConfirmOral, EnterOral, FilePaper},
     clock,
     command::{ApproveRequest, RejectRequest, RevokeRequest, SubmitRequest, WithdrawRequest},
@@ -11,6 +11,7 @@ use strongroom_custody::{
     profile::RequestAct,
     request::{self, RequestRow, RequestState},
     tables::{PrincipalRow, REQUESTS, VIEW_LISTS},
+    transfer::reaches_item,
     viewlist::{CloseList, GiveList, ListKind, ViewListRow},
 };
 use strongroom_proto::{
@@ -311,7 +312,7 @@ fn visible(rows: &dyn Rows, principal: &PrincipalRow, row: &RequestRow) -> Resul
     }
     for id in &row.items {
         if let Some(unit) = item::unit_of(rows, *id)? {
-            within_unit(principal, &unit)?;
+            reaches_item(rows, principal, *id, &unit)?;
         }
     }
     Ok(())
