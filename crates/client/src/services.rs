@@ -616,6 +616,28 @@ impl Client {
         let request = ledger::FetchPolicyRequest {};
         Ok(unary!(self, LedgerServiceClient, fetch_policy, request)?.policy)
     }
+
+    /// Recorded digests of everything that decides retention, newest first.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn list_digests(
+        &self,
+        before: Option<RecordSeq>,
+        page_size: u32,
+    ) -> Result<Vec<ledger::RetentionDigest>, ClientError> {
+        let request = ledger::ListDigestsRequest { before_seq: before.map_or(0, |seq| seq.0), page_size };
+        Ok(unary!(self, LedgerServiceClient, list_digests, request)?.digests)
+    }
+
+    /// Rows that decide retention, as the node holds them, behind a key.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn list_retained(&self, after: Bytes, page_size: u32) -> Result<ledger::ListRetainedResponse, ClientError> {
+        let request = ledger::ListRetainedRequest { after, page_size };
+        unary!(self, LedgerServiceClient, list_retained, request)
+    }
 }
 
 /// The machines.

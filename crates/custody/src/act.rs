@@ -306,6 +306,8 @@ acts! {
     165 DrawList "draw.list" [UnitHead Legal Head Inspector Auditor];
     /// Records that items are inspected because a complaint names them.
     166 InspectionTarget "inspection.target" [UnitHead Legal Head Inspector];
+    /// Commits to every row that decides retention.
+    177 LedgerDigest "ledger.digest" [];
 }
 
 #[cfg(test)]

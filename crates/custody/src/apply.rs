@@ -23,6 +23,7 @@ use crate::{
         self, AnswerOffer, ConfirmFault, CorrectEntry, DockDevice, OfferDevice, ReportFault, ReportLoss, RestoreDevice,
         SendToRepair,
     },
+    digest,
     disposal::{self, ApproveDisposal, SignDisposal, WithdrawDisposal},
     draw, erasure, exemption, genesis, hold, interruption, item, keeper,
     keeping::{self, ClassifyItem, ExtendItem, RestrictItem, TriggerItem},
@@ -65,11 +66,16 @@ pub fn apply(rows: &mut dyn Rows, context: &Context, command: &Command) -> Resul
     match decide(&mut decision, command) {
         Ok(answer) => {
             let records = decision.records;
-            for ((table, key), value) in overlay.into_changes() {
+            let changes = overlay.into_changes();
+            let sum = digest::changed(&*rows, &changes)?;
+            for ((table, key), value) in changes {
                 match value {
                     Some(value) => rows.write(table, &key, value),
                     None => rows.remove(table, &key),
                 }
+            }
+            if let Some(sum) = sum {
+                digest::write(rows, &sum)?;
             }
             Ok(Applied { outcome: Ok(answer), records })
         }

@@ -114,6 +114,15 @@ impl Mistake {
         }
     }
 
+    /// The record that set what is mistaken, where it is named by it.
+    #[must_use]
+    pub const fn record(&self) -> Option<RecordSeq> {
+        match self {
+            Self::Extension(_, seq) | Self::Trigger(_, seq) | Self::Archive(_, seq, _) => Some(*seq),
+            Self::Binding(..) => None,
+        }
+    }
+
     /// The case that it is about, where it is about one.
     #[must_use]
     pub const fn case(&self) -> Option<&CaseId> {
@@ -223,6 +232,9 @@ pub(crate) fn propose(decision: &mut Decision<'_>, command: &ProposeCorrection) 
     facts.insert(Fact::ReasonGiven, command.reason.as_str().into());
     if let Mistake::Archive(_, _, right) = &row.mistake {
         facts.extend(case::archive_facts(right));
+    }
+    if let Some(corrects) = row.mistake.record() {
+        facts.insert(Fact::Corrects, corrects.0.into());
     }
     record(decision, Act::CorrectionPropose, &row, facts);
     Ok(Answer::Correction(id, row.proposed.seq))

@@ -20,6 +20,7 @@ use crate::{
     apply::Decision,
     clock,
     command::{ApproveProfile, ProposeProfile, WithdrawProfile},
+    erasure::sha256,
     floors::{self, VersionRow, VersionsRow},
     profile::Profile,
     request::field_missing,
@@ -186,7 +187,10 @@ pub(crate) fn activate(
 ) -> Result<RecordSeq, Stop> {
     let name = profile.name.clone();
     let floor_months = profile.floor.as_ref().map(|floor| floor.months);
-    let mut facts = BTreeMap::from([(Fact::Profile, format!("{name}@{version}").into())]);
+    let mut facts = BTreeMap::from([
+        (Fact::Profile, Value::from(format!("{name}@{version}"))),
+        (Fact::Digest, sha256(toml.as_bytes()).as_slice().into()),
+    ]);
     if let Some(months) = floor_months {
         facts.insert(Fact::FloorMonths, u64::from(months).into());
     }

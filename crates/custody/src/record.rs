@@ -378,6 +378,18 @@ pub enum Fact {
     /// A complaint, by its number.
     #[n(190)]
     Complaint,
+    /// SHA-256 of the labels that an item was sealed with.
+    #[n(207)]
+    LabelsDigest,
+    /// The record that a correction is about.
+    #[n(208)]
+    Corrects,
+    /// Cases that went with a part of a divided unit: profile and version, unit and case between tabs, one a line.
+    #[n(209)]
+    Divided,
+    /// The record of the retention digest before this one.
+    #[n(210)]
+    EarlierDigest,
 }
 
 impl Fact {
@@ -498,6 +510,10 @@ impl Fact {
             Self::Seed => "seed",
             Self::Missing => "missing",
             Self::Complaint => "complaint",
+            Self::LabelsDigest => "labels_sha256",
+            Self::Corrects => "corrects_record",
+            Self::Divided => "divided",
+            Self::EarlierDigest => "earlier_digest",
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     command::{
         AddDevice, AddUnit, AdvanceClock, NoteRefusal, RegisterPrincipal, RevokePrincipal, RotatePrincipal, Tick,
     },
-    device, draw, keeper,
+    device, digest, draw, keeper,
     keeping::check_given,
     leave, proposal,
     request::{self, field_missing},
@@ -179,6 +179,7 @@ pub(crate) fn tick(decision: &mut Decision<'_>, command: &Tick) -> Result<Answer
     let outage_ms = clock::tick(decision.rows, &command.readings, voters)?;
     // The wall time of this record is near what the voters say now, not near what they said before the outage.
     decision.rebound_wall()?;
+    digest::record_hourly(decision)?;
     if let Some(outage_ms) = outage_ms {
         let outage = u64::try_from(outage_ms).unwrap_or(0);
         decision.record(Act::ClockOutage, "C2", Vec::new(), BTreeMap::from([(Fact::OutageMs, outage.into())]));

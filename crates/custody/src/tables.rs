@@ -16,6 +16,7 @@ use crate::{
     clock::ClockRow,
     correction::{CorrectionRow, StepRow},
     device::{DeviceCustodyRow, DeviceEntry, Tie},
+    digest::DigestRow,
     disposal::{BatchItemRow, BatchRow},
     draw::row::{DrawRow, InspectedBy, TargetRow},
     erasure::{EraseOrderRow, Keeper, LostRow, PartRow, Tombstone},
@@ -181,6 +182,9 @@ pub const DRAWS_OPEN: Table<DrawId, DrawId> = Table::new(84, "draws_open");
 pub const INSPECTED: Table<(PrincipalId, ItemId), InspectedBy> = Table::new(85, "inspected");
 /// Targeted inspections, newest first: [`newest_first`] of the record's sequence.
 pub const TARGETS: Table<u64, TargetRow> = Table::new(86, "inspection_targets");
+
+/// What keeps the retention digest, under 0.
+pub const RETENTION_DIGEST: Table<u64, DigestRow> = Table::new(99, "retention_digest");
 
 /// A key part that sorts the greatest number first.
 #[must_use]

@@ -249,7 +249,7 @@ pub(crate) fn divide(
     to: &UnitId,
     (proposed, approved): (StepRow, StepRow),
     reason: &str,
-) -> Result<(), Stop> {
+) -> Result<Receipt, Stop> {
     let seq = decision.next_seq();
     if let Some(mut open) = CASE_OFFERS.read(decision.rows, &case.id)? {
         open.state = TransferState::Declined(approved.clone(), reason.to_owned());
@@ -259,6 +259,7 @@ pub(crate) fn divide(
     let profile = unit::known(decision.rows, to)?.profile;
     let (version, _) = newest_profile(decision.rows, &profile)?;
     let taken = StepRow { at: decision.wall, seq, ..approved };
+    let receipt = Receipt { taken, items: case.items, profile, version };
     let row = TransferRow {
         case: case.id.clone(),
         from: std::mem::replace(&mut case.unit, to.clone()),
@@ -267,11 +268,11 @@ pub(crate) fn divide(
         document: String::new(),
         items: case.items,
         offered: proposed,
-        state: TransferState::Divided(Receipt { taken, items: case.items, profile, version }),
+        state: TransferState::Divided(receipt.clone()),
     };
     CASE_TRANSFERS.write(decision.rows, &(case.id.clone(), seq), &row);
     CASES.write(decision.rows, &case.id, case);
-    Ok(())
+    Ok(receipt)
 }
 
 /// What became of every offer of a case, oldest first; the one that waits comes last.

@@ -341,8 +341,9 @@ fn end(decision: &mut Decision<'_>, row: &UnitChangeRow) -> Result<(), Stop> {
     let (version, _) = newest_profile(decision.rows, &profile)?;
     let seq = decision.next_seq();
     let named: BTreeMap<&Subject, &UnitId> = row.change.moved().iter().map(|moved| (&moved.what, &moved.to)).collect();
+    let mut divided = Vec::new();
     for (what, to) in &named {
-        move_named(decision, row, what, to)?;
+        divided.extend(move_named(decision, row, what, to)?);
     }
     let mut people = 0u64;
     for id in row.change.ending() {
@@ -355,22 +356,32 @@ fn end(decision: &mut Decision<'_>, row: &UnitChangeRow) -> Result<(), Stop> {
     let mut facts = facts(row);
     facts.insert(Fact::Count, people.into());
     facts.insert(Fact::At, now.into());
+    facts.insert(Fact::Profile, format!("{profile}@{version}").into());
+    if !divided.is_empty() {
+        facts.insert(Fact::Divided, divided.join("\n").into());
+    }
     decision.record(Act::UnitChange, "B10", Vec::new(), facts);
     Ok(())
 }
 
-/// Gives a case or a device its new unit. People move with everybody else.
-fn move_named(decision: &mut Decision<'_>, row: &UnitChangeRow, what: &Subject, to: &UnitId) -> Result<(), Stop> {
+/// Gives a case or a device its new unit; of a case, what the record says of it. People move with everybody else.
+fn move_named(
+    decision: &mut Decision<'_>,
+    row: &UnitChangeRow,
+    what: &Subject,
+    to: &UnitId,
+) -> Result<Option<String>, Stop> {
     let ending = row.change.ending();
     match what {
         Subject::Case(id) => {
             let mut case = case::read(decision.rows, id)?;
             if ending.contains(&unit::current(decision.rows, &case.unit)?.id) {
-                transfer::divide(decision, &mut case, to, steps(row)?, &row.basis)?;
+                let receipt = transfer::divide(decision, &mut case, to, steps(row)?, &row.basis)?;
+                return Ok(Some(format!("{}@{}\t{to}\t{id}", receipt.profile, receipt.version)));
             }
         }
         Subject::Device(id) => {
-            let Some(mut device) = DEVICES.read(decision.rows, id)? else { return Ok(()) };
+            let Some(mut device) = DEVICES.read(decision.rows, id)? else { return Ok(None) };
             if ending.contains(&unit::current(decision.rows, &device.unit)?.id) {
                 let before = std::mem::replace(&mut device.unit, to.clone());
                 DEVICES.write(decision.rows, id, &device);
@@ -381,7 +392,7 @@ fn move_named(decision: &mut Decision<'_>, row: &UnitChangeRow, what: &Subject, 
         }
         Subject::Person(_) => {}
     }
-    Ok(())
+    Ok(None)
 }
 
 /// The two people who decided a change, as the two sides of what it hands over.

@@ -21,7 +21,7 @@ use crate::{
     command::{CommitProgress, ExpireUploads, OpenUpload, ResumeUpload, Seal, SealOriginal},
     erasure::{self, Tombstone},
     record::Value,
-    retention,
+    retained, retention,
     tables::{
         COUNTERS, DEVICES, Description, ITEM_KEYS, ITEMS, ITEMS_BY_UNIT, ItemRow, LabelValue, MANIFEST, ManifestRun,
         ManifestStep, PROFILE_VERSIONS, PROFILES, PrincipalRow, ProfileRow, UNITS, UPLOADS, UPLOADS_BY_PROGRESS,
@@ -483,6 +483,10 @@ fn seal_facts(decision: &Decision<'_>, row: &ItemRow) -> Result<BTreeMap<Fact, V
     }
     if let Some(activity) = &row.description.activity {
         facts.insert(Fact::Activity, activity.as_str().into());
+    }
+    if !row.description.labels.is_empty() {
+        // The digest alone: receipts carry this record, and labels name people.
+        facts.insert(Fact::LabelsDigest, retained::labels_digest(&row.description.labels).as_slice().into());
     }
     if row.quarantined {
         facts.insert(Fact::Quarantined, true.into());

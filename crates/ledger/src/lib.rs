@@ -24,6 +24,7 @@
 
 pub mod checkpoint;
 pub mod commitment;
+pub mod frontier;
 pub mod key;
 pub mod leaf;
 pub mod policy;
@@ -39,6 +40,7 @@ mod testing;
 
 pub use checkpoint::{Checkpoint, TREE_SIZE_MAX, TreeHead};
 pub use commitment::{Commitment, Salt};
+pub use frontier::Frontier;
 pub use key::{CosignerKey, KeyKind, KeyName, LogKey, VerifierKey};
 pub use leaf::Leaf;
 pub use policy::{CosignedBy, OutsideRule, Policy, PolicyFingerprint, VerifiedCheckpoint, VerifyError};

@@ -196,7 +196,11 @@ where
         rows.scan(self.id, &from, to, limit)?.into_iter().map(|(key, bytes)| Ok((key, self.decode(&bytes)?))).collect()
     }
 
-    fn decode(&self, bytes: &[u8]) -> Result<V, RowError> {
+    /// The row that these stored bytes are.
+    ///
+    /// # Errors
+    /// [`RowError::Corrupt`] where they are none.
+    pub fn decode(&self, bytes: &[u8]) -> Result<V, RowError> {
         minicbor::decode(bytes).map_err(|error| RowError::Corrupt { table: self.name, detail: error.to_string() })
     }
 }

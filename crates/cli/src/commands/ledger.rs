@@ -1,5 +1,9 @@
 //! `strongroom ledger`: for auditors. What is shown was verified first, where the context names a policy.
 
+mod digest;
+mod export;
+mod recompute;
+
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -47,17 +51,41 @@ pub(crate) enum Ledger {
     },
     /// The policy by which checkpoints are judged, compared with the context's
     Policy,
+    /// Hourly digests of everything that decides retention
+    #[command(subcommand)]
+    Digest(digest::Digest),
+    /// Writes all records with what binds them to the newest checkpoint into one file
+    Export {
+        /// The file
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
+    /// Writes the rows that decide retention, as the node holds them, into one file; take them before the records
+    Rows {
+        /// The file
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
+    /// Makes what decides retention anew from exported records, offline, and names the first difference
+    Recompute(recompute::Recompute),
 }
 
 impl Ledger {
     /// Does it.
     pub(crate) async fn run(self, globals: &Globals) -> Result<(), Failure> {
+        if let Self::Recompute(command) = self {
+            return command.run(globals);
+        }
         let auditor = Auditor::of(globals)?;
         match self {
             Self::Checkpoint { since, to } => checkpoint(globals, &auditor, since.as_deref(), to.as_deref()).await,
             Self::Records { from, limit } => records(globals, &auditor, from, limit).await,
             Self::Prove { seq, to } => prove(globals, &auditor, RecordSeq(seq), to.as_deref()).await,
             Self::Policy => policy(globals, &auditor).await,
+            Self::Digest(command) => command.run(globals, &auditor).await,
+            Self::Export { to } => export::records(globals, &auditor, &to).await,
+            Self::Rows { to } => export::rows(globals, &auditor, &to).await,
+            Self::Recompute(_) => unreachable!("it was done above, without an auditor"),
         }
     }
 }
@@ -223,18 +251,18 @@ async fn records(globals: &Globals, auditor: &Auditor, from: u64, limit: usize) 
 }
 
 /// Whether the record's bytes open the leaf that the tree holds. An erased record has no bytes; its leaf stays.
-fn check_record(record: &LedgerRecord) -> Result<(), Failure> {
+fn check_record(record: &LedgerRecord) -> Result<Leaf, Failure> {
     let wrong = |what: &str| Failure::failed(format!("record #{} is not what its leaf commits to: {what}", record.seq));
     let leaf = Leaf::parse_canonical(&record.leaf).map_err(|error| wrong(&error.to_string()))?;
     if leaf.seq.0 != record.seq {
         return Err(wrong("it is another position"));
     }
     if record.record.is_empty() {
-        return Ok(());
+        return Ok(leaf);
     }
     let salt = <[u8; 32]>::try_from(record.salt.as_ref()).map_err(|_| wrong("the salt is not 32 bytes"))?;
     if commitment::commit(&Salt::new(salt), &record.record) == leaf.commitment {
-        Ok(())
+        Ok(leaf)
     } else {
         Err(wrong("the bytes differ"))
     }

@@ -33,7 +33,8 @@ use strongroom_proto::inspection::{
     ShowDrawRequest, TargetItemsRequest,
 };
 use strongroom_proto::ledger::{
-    FetchCheckpointRequest, FetchPolicyRequest, ListRecordsRequest, ProveConsistencyRequest, ProveInclusionRequest,
+    FetchCheckpointRequest, FetchPolicyRequest, ListDigestsRequest, ListRecordsRequest, ListRetainedRequest,
+    ProveConsistencyRequest, ProveInclusionRequest,
 };
 use strongroom_proto::profile::{
     ApproveProfileRequest, ListProposalsRequest, PreviewProfileRequest, ProposeProfileRequest, WithdrawProfileRequest,
@@ -584,6 +585,8 @@ pub(crate) fn table(certificate: Bytes) -> Vec<Call> {
             new_size: 1,
         }),
         row("/strongroom.ledger.v1.LedgerService/FetchPolicy", Act::LedgerProve, |_| FetchPolicyRequest {}),
+        row("/strongroom.ledger.v1.LedgerService/ListDigests", Act::LedgerProve, |_| ListDigestsRequest::default()),
+        row("/strongroom.ledger.v1.LedgerService/ListRetained", Act::LedgerRecords, |_| ListRetainedRequest::default()),
         row("/strongroom.cluster.v1.ClusterService/ShowStatus", Act::ClusterStatus, |_| ShowStatusRequest {}),
         // Nobody lets time pass by 0: whoever may is told so.
         row("/strongroom.cluster.v1.ClusterService/AdvanceClock", Act::ClockAdvance, |key| AdvanceClockRequest {

@@ -361,6 +361,7 @@ fn what_has_to_be_kept_by_the_execution_drops_out_and_the_batch_goes_on() {
     let mut cluster = approved(&[1, 2]);
     let mut kept = cluster.item(2);
     kept.quarantined = true;
+    cluster.replay = None;
     ITEMS.write(&mut cluster.rows, &item(2), &kept);
     cluster.done("custodian", execute());
     assert!(!keeps(&cluster, 1) && keeps(&cluster, 2));
@@ -379,6 +380,7 @@ fn what_has_to_be_kept_by_the_execution_drops_out_and_the_batch_goes_on() {
     let mut cluster = approved(&[1]);
     let mut kept = cluster.item(1);
     kept.quarantined = true;
+    cluster.replay = None;
     ITEMS.write(&mut cluster.rows, &item(1), &kept);
     cluster.refused("custodian", execute(), Reason::Quarantined);
     assert_eq!(batch(&cluster).state, BatchState::Approved, "nothing was left, and nothing was done");

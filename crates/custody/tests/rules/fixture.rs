@@ -11,9 +11,12 @@ use strongroom_custody::{
         SealOriginal, SubmitRequest, Tick, Under,
     },
     device::Way,
+    digest,
     mandate::MandateKind,
     profile::{Profile, RequestAct},
+    replay::Replay,
     request::RequestRow,
+    retained,
     retention::{self, Kept},
     tables::{
         CLOCK, ChunkEntry, ClusterRow, Description, DeviceType, ITEMS, ItemRow, ManifestRun, ManifestStep, UPLOADS,
@@ -180,11 +183,24 @@ pub(crate) struct Cluster {
     pub(crate) wall: UnixMillis,
     /// How much of that was let pass at once.
     trial_ms: i64,
+    /// What the records alone come to; none where a test wrote rows of its own.
+    pub(crate) replay: Option<Replay>,
+}
+
+/// Whatever a test did: the sum that was kept row by row is that of all rows.
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if !std::thread::panicking() && self.replay.is_some() {
+            let kept = digest::sum(&self.rows).expect("reads");
+            assert_eq!(kept, digest::recompute(&self.rows).expect("reads"), "the kept sum is not that of the rows");
+        }
+    }
 }
 
 impl Cluster {
     pub(crate) fn empty() -> Self {
-        Self { rows: MemoryRows::default(), records: Vec::new(), wall: START, trial_ms: 0 }
+        let replay = Some(Replay::default());
+        Self { rows: MemoryRows::default(), records: Vec::new(), wall: START, trial_ms: 0, replay }
     }
 
     pub(crate) fn new() -> Self {
@@ -335,8 +351,31 @@ impl Cluster {
             let t = CLOCK.read(&before, &()).expect("reads").unwrap_or_default().t;
             assert_eq!(record.wall, self.wall.max(t), "the proposer's time stands, and never before compliance time");
         }
+        self.follow(next_seq, &records);
         self.records.extend(records);
         outcome
+    }
+
+    /// After every command, what the records come to is what the rows say of retention.
+    fn follow(&mut self, first: RecordSeq, records: &[Record]) {
+        let Some(replay) = &mut self.replay else { return };
+        let t = clock::read(&self.rows).expect("reads").t;
+        for (seq, record) in (first.0..).zip(records) {
+            let compared = replay.follow(RecordSeq(seq), t, record).expect("every record can be followed");
+            assert!(compared.is_none_or(|compared| compared.agrees()), "{compared:?}");
+        }
+        if *replay.sum() != digest::sum(&self.rows).expect("reads") {
+            let rows = retained::page(&self.rows, &[], usize::MAX).expect("reads");
+            let difference = replay.first_difference(&[], None, &rows).expect("the sums differ");
+            let table = strongroom_types::rows::TableId(difference.key[0]);
+            let words = |value: &Option<Vec<u8>>| value.as_ref().map(|value| retained::words(table, value));
+            panic!(
+                "{}: the records say {:?}, the row says {:?}\n{records:?}",
+                retained::key_words(&difference.key),
+                words(&difference.recorded),
+                words(&difference.found)
+            );
+        }
     }
 }
 

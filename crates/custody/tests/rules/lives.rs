@@ -13,7 +13,9 @@ use strongroom_custody::{
     command::{AdvanceClock, Tick},
     correction::{ApproveCorrection, Mistake, ProposeCorrection, WithdrawCorrection},
     hold::{HoldQuery, HoldScope, PlaceHold, ReleaseHold},
+    digest,
     keeping::{self, ExtendItem, TriggerItem},
+    replay::Replay,
     retention,
     tables::{CASES, CORRECTIONS, ITEMS, newest_first},
 };
@@ -78,11 +80,14 @@ struct World {
     model: Model,
     /// True time at which each item's floor is over, by the calendar.
     free_from: std::collections::BTreeMap<u8, UnixMillis>,
+    /// What an auditor makes of the records alone.
+    replay: Replay,
 }
 
 impl World {
     fn new() -> Self {
-        let rows = Cluster::new().rows;
+        let cluster = Cluster::new();
+        let (rows, replay) = (cluster.rows.clone(), cluster.replay.clone().expect("the records can be followed"));
         Self {
             replicas: vec![rows.clone(); 3],
             saved: rows,
@@ -95,6 +100,7 @@ impl World {
             leader_off_ms: 0,
             model: Model::default(),
             free_from: std::collections::BTreeMap::new(),
+            replay,
         }
     }
 
@@ -137,14 +143,30 @@ impl World {
         let mut outcomes = self.replicas.iter_mut().map(|rows| {
             let Applied { outcome, records } =
                 strongroom_custody::apply(rows, &context, &command).expect("rows can be read");
-            (outcome.ok(), records.len() as u64)
+            (outcome.ok(), records)
         });
         let first = outcomes.next().expect("a replica");
         let others: Vec<_> = outcomes.collect();
         assert!(others.iter().all(|other| *other == first), "replicas answer differently: {command:?}");
         self.since.push((context, command));
-        self.records += first.1;
-        first.0
+        let (answer, records) = first;
+        let t = self.t();
+        for record in records {
+            let compared = self.replay.follow(RecordSeq(self.records), t, &record).expect("it can be followed");
+            assert!(compared.is_none_or(|compared| compared.agrees()), "the records come to another digest: {compared:?}");
+            self.records += 1;
+        }
+        answer
+    }
+
+    /// What must hold at the end of a life: on every replica, whatever it lived through, the sum that was kept row by row is
+    /// that of all its rows, and that of the records.
+    fn check_digests(&self) {
+        for rows in &self.replicas {
+            let kept = digest::sum(rows).expect("reads");
+            assert_eq!(kept, digest::recompute(rows).expect("reads"), "a replica's kept sum is not that of its rows");
+            assert_eq!(kept, *self.replay.sum(), "the records come to other rows");
+        }
     }
 
     fn by(&mut self, name: &str, command: Command) -> bool {
@@ -454,6 +476,7 @@ fn outcome(steps: &[Step]) -> Result<(), String> {
             world.play(*step);
             world.check();
         }
+        world.check_digests();
     });
     played
         .map_err(|panic| panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "a panic without words".to_owned()))

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use prost::Message;
-use strongroom_custody::{Act, access::Stop, tables::CLUSTER};
+use strongroom_custody::{Act, Fact, Record, access::Stop, digest, retained, tables::CLUSTER};
 use strongroom_engine::machine::{CHECKPOINT, CheckpointRow};
 use strongroom_ledger::{
     Leaf, SignedCheckpoint, TlogProof,
@@ -10,8 +10,9 @@ use strongroom_ledger::{
 };
 use strongroom_proto::ledger::{
     FetchCheckpointRequest, FetchCheckpointResponse, FetchPolicyRequest, FetchPolicyResponse, LedgerRecord,
-    ListRecordsRequest, ListRecordsResponse, ProveConsistencyRequest, ProveConsistencyResponse, ProveInclusionRequest,
-    ProveInclusionResponse, ledger_service_server::LedgerService,
+    ListDigestsRequest, ListDigestsResponse, ListRecordsRequest, ListRecordsResponse, ListRetainedRequest,
+    ListRetainedResponse, ProveConsistencyRequest, ProveConsistencyResponse, ProveInclusionRequest,
+    ProveInclusionResponse, RetainedRow, RetentionDigest, ledger_service_server::LedgerService,
 };
 use strongroom_types::{
     Reason, RecordSeq, Refusal, limits,
@@ -92,6 +93,74 @@ impl LedgerService for Ledger {
             .await?;
         Ok(Response::new(FetchPolicyResponse { policy: policy.into() }))
     }
+
+    async fn list_digests(
+        &self,
+        request: Request<ListDigestsRequest>,
+    ) -> Result<Response<ListDigestsResponse>, Status> {
+        let caller = self.0.caller(&request).await?;
+        let asked = *request.get_ref();
+        let digests = self.0.look(&caller, Reading::of(Act::LedgerProve), |look| digests(&**look.rows, asked)).await?;
+        Ok(Response::new(ListDigestsResponse { digests }))
+    }
+
+    async fn list_retained(
+        &self,
+        request: Request<ListRetainedRequest>,
+    ) -> Result<Response<ListRetainedResponse>, Status> {
+        let caller = self.0.caller(&request).await?;
+        let asked = request.into_inner();
+        let page = self.0.look(&caller, Reading::of(Act::LedgerRecords), |look| rows(&**look.rows, &asked)).await?;
+        Ok(Response::new(page))
+    }
+}
+
+/// Follows the digests back, each of which names the one before it.
+fn digests(rows: &dyn Rows, asked: ListDigestsRequest) -> Result<Vec<RetentionDigest>, Stop> {
+    let mut next = match asked.before_seq {
+        0 => digest::read(rows)?.and_then(|row| row.newest).map(|newest| newest.seq),
+        before => earlier(&digest_record(rows, RecordSeq(before))?),
+    };
+    let mut found = Vec::new();
+    while let Some(seq) = next.filter(|_| found.len() < page_size(asked.page_size)) {
+        let record = digest_record(rows, seq)?;
+        found.push(RetentionDigest {
+            seq: seq.0,
+            wall_unix_ms: record.wall.0,
+            clock_unix_ms: leaf(rows, seq)?.clock.0,
+            digest: Bytes::copy_from_slice(record.bytes(Fact::Digest).unwrap_or_default()),
+            rows: record.number(Fact::Count).unwrap_or_default(),
+        });
+        next = earlier(&record);
+    }
+    Ok(found)
+}
+
+fn digest_record(rows: &dyn Rows, seq: RecordSeq) -> Result<Record, Stop> {
+    let absent = || Refusal::not_found(format!("retention digest with record {seq}"));
+    let stored = tree::record(rows, seq)?.ok_or_else(absent)?;
+    let record = Record::from_bytes(&stored.record)
+        .map_err(|error| RowError::Corrupt { table: "records", detail: format!("{seq}: {error}") })?;
+    if record.act == Act::LedgerDigest && record.refused.is_none() { Ok(record) } else { Err(absent().into()) }
+}
+
+fn earlier(record: &Record) -> Option<RecordSeq> {
+    record.number(Fact::EarlierDigest).map(RecordSeq)
+}
+
+fn rows(rows: &dyn Rows, asked: &ListRetainedRequest) -> Result<ListRetainedResponse, Stop> {
+    let wanted = page_size(asked.page_size);
+    let found = retained::page(rows, &asked.after, wanted)?;
+    let (mut is_last, mut bytes, mut page) = (found.len() < wanted, 0, Vec::new());
+    for (key, value) in found {
+        if bytes > PAGE_BYTES_MAX {
+            is_last = false;
+            break;
+        }
+        bytes += key.len() + value.len();
+        page.push(RetainedRow { key: key.into(), value: value.into() });
+    }
+    Ok(ListRetainedResponse { rows: page, ledger_size: tree::size(rows)?, is_last })
 }
 
 fn newest(rows: &dyn Rows) -> Result<CheckpointRow, Stop> {
