@@ -39,16 +39,16 @@ run station ingest "$file" --device D9 --unit U1 --recorded-start "$(ago 60)" --
 stranger=$(value item)
 run legal item show "$stranger"
 shows quarantined true
-refused legal QUARANTINED R-001-5 item label "$stranger" content='x'
-refused legal QUARANTINED R-001-5 request submit --act copy --item "$stranger" --reason x
+refused legal QUARANTINED C1 item label "$stranger" content='x'
+refused legal QUARANTINED C1 request submit --act copy --item "$stranger" --reason x
 run custodian item release-quarantine "$stranger" --reason '借用设备，已补登'
-refused legal QUARANTINED R-001-5 item label "$stranger" content='x'
+refused legal QUARANTINED C1 item label "$stranger" content='x'
 refused custodian SAME_PERSON G8 item release-quarantine "$stranger" --reason '借用设备，已补登'
 run unit-head item release-quarantine "$stranger" --reason '同意'
 run legal item label "$stranger" content='人防工程检查'
 run security pki issue-client outsider --authorities "$cluster/pki" --to "$cluster/identities"
 printf '\n[identities.outsider]\ncertificate = "identities/outsider.pem"\nkey = "identities/outsider.key"\n' >>"$STRONGROOM_CONTEXT"
-refused outsider UNKNOWN_PRINCIPAL R-001-15 item show "$first"
+refused outsider UNKNOWN_PRINCIPAL C5 item show "$first"
 step "footage of an unlisted device is taken and kept apart until two offices release it; an unknown machine sees nothing (R-001-5, R-001-15)"
 
 # 第十条

@@ -61,7 +61,7 @@ fn an_auditor_makes_anew_from_records_what_every_node_holds_and_finds_what_was_a
     let (first, second) = (text(&first, "item").to_owned(), text(&second, "item").to_owned());
     let hold = ["hold", "place", "H-1", "--authority", "市法院", "--reason", "审理", "--item", &first];
     cluster.done(&hold);
-    cluster.done(&["item", "extend", &second, "--until", "2099-01-01", "--reason", "复议"]);
+    cluster.done(&["item", "extend", &second, "--until", "2099-01-01T00:00:00", "--reason", "复议"]);
     let before = digests(&cluster);
     cluster.done(&["cluster", "advance-clock", "--days", "1", "--reason", "a test"]);
     next_digest(&cluster, before);
@@ -70,7 +70,7 @@ fn an_auditor_makes_anew_from_records_what_every_node_holds_and_finds_what_was_a
     let (leader, _) = cluster.leader_and_others();
     cluster.on("kill", &[&leader]);
     let start = Instant::now();
-    while !cluster.run(&["item", "extend", &first, "--until", "2098-01-01", "--reason", "复查"]).status.success() {
+    while !cluster.run(&["item", "extend", &first, "--until", "2098-01-01T00:00:00", "--reason", "复查"]).status.success() {
         assert!(start.elapsed() < PATIENCE, "no other node leads");
         thread::sleep(LOOK_PERIOD);
     }

@@ -179,7 +179,7 @@ fn somebody_leaves(cluster: &Cluster) {
     let first = &tasks["tasks"][0];
     assert_eq!((&first["task"], &first["settle_first"]), (&"device".into(), &true.into()), "{tasks:#}");
     let said = cluster.refused(REFUSED, &["principal", "leave", "head-9", "--to", "head-1", "--reason", "调离"]);
-    assert!(said.contains("D1 is not returned") && said.contains("R-000-3"), "{said}");
+    assert!(said.contains("D1 is not returned") && said.contains("R-001-9"), "{said}");
 
     let planned = cluster.json(&[&leave[..], &["--dry-run"]].concat());
     assert_eq!((&planned["refusal"], &planned["leaves_on"]), (&Value::Null, &Value::Null), "{planned:#}");

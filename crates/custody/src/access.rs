@@ -59,7 +59,7 @@ pub fn identify(rows: &(impl Rows + ?Sized), key: &KeyHash) -> Result<PrincipalR
         None => Ok(principal),
         Some(at) => Err(Refusal::new(
             Reason::PrincipalRevoked,
-            "R-001-15",
+            "C5",
             format!("access of {id} ended at {at}"),
             "the security officer can register a new principal",
         )
@@ -84,7 +84,7 @@ pub fn principal(rows: &(impl Rows + ?Sized), id: &PrincipalId) -> Result<Option
 pub fn unknown(key: &KeyHash) -> Refusal {
     Refusal::new(
         Reason::UnknownPrincipal,
-        "R-001-15",
+        "C5",
         format!("no principal is registered for key {}", key.short()),
         "the security officer can register this certificate: `strongroom principal register`",
     )
@@ -93,7 +93,7 @@ pub fn unknown(key: &KeyHash) -> Refusal {
 fn replaced(id: &PrincipalId, key: &KeyHash) -> Refusal {
     Refusal::new(
         Reason::UnknownPrincipal,
-        "R-001-15",
+        "C5",
         format!("key {} of {id} was replaced by another", key.short()),
         "use the certificate that was issued last",
     )

@@ -21,7 +21,7 @@ use crate::{
     device::{self, finding_fact, refuse_future, required},
     gaps::Recording,
     item::{refuse_quarantined, sealed},
-    profile::Profile,
+    profile::{Profile, Topic},
     tables::{
         ACTIVITIES, ACTIVITIES_BY_UNIT, ACTIVITY_ITEMS, Description, ITEM_TIMES, ITEMS, ItemRow, PrincipalRow,
         newest_first,
@@ -40,7 +40,7 @@ pub use row::{
 /// # Errors
 /// `FIELD_MISSING` where it is empty.
 fn check_kind(profile: &Profile, kind: &str) -> Result<(), Refusal> {
-    required("the kind", kind, "R-000-14")?;
+    required("the kind", kind, profile.kinds_rule())?;
     let Some(activities) = &profile.activities else { return Ok(()) };
     if activities.kinds.iter().any(|known| known.code == kind) {
         return Ok(());
@@ -60,7 +60,7 @@ pub(crate) fn open(decision: &mut Decision<'_>, command: &OpenActivity) -> Resul
     unit::live(decision.rows, &command.unit)?;
     let profile = profile_of(decision.rows, &command.unit)?;
     check_kind(&profile, &command.kind)?;
-    check_content(command)?;
+    check_content(&profile, command)?;
     refuse_future(command.started_at, decision.wall)?;
     if ACTIVITIES.read(decision.rows, &command.activity)?.is_some() {
         return Err(Refusal::new(
@@ -100,13 +100,14 @@ pub(crate) fn open(decision: &mut Decision<'_>, command: &OpenActivity) -> Resul
     facts.insert(Fact::From, row.started_at.into());
     facts.insert(Fact::Form, opening_form(&row).into());
     finding_fact(&mut facts, &row.findings());
-    Ok(Answer::Recorded(decision.record(Act::ActivityOpen, "R-000-12", Vec::new(), facts)))
+    Ok(Answer::Recorded(decision.record(Act::ActivityOpen, profile.rule_on(Topic::Phases), Vec::new(), facts)))
 }
 
 pub(crate) fn add_phase(decision: &mut Decision<'_>, command: &AddPhase) -> Result<Answer, Stop> {
     let who = decision.authorize(Act::ActivityPhase)?;
     let mut row = own(decision, &who, &command.activity)?;
-    required("the phase", &command.name, "R-000-12")?;
+    let rule = rule_of(decision.rows, &row.unit, Topic::Phases)?;
+    required("the phase", &command.name, &rule)?;
     check_text("the place", &command.place)?;
     if command.ended_at.is_some_and(|ended| ended < command.started_at) {
         return Err(Refusal::invalid("a phase ends after it begins").into());
@@ -118,7 +119,7 @@ pub(crate) fn add_phase(decision: &mut Decision<'_>, command: &AddPhase) -> Resu
     if let Some(ended) = command.ended_at {
         facts.insert(Fact::To, ended.into());
     }
-    let seq = decision.record(Act::ActivityPhase, "R-000-12", Vec::new(), facts);
+    let seq = decision.record(Act::ActivityPhase, &rule, Vec::new(), facts);
     row.phases.push(Phase {
         name: command.name.clone(),
         place: command.place.clone(),
@@ -134,6 +135,8 @@ pub(crate) fn add_phase(decision: &mut Decision<'_>, command: &AddPhase) -> Resu
 pub(crate) fn set_moment(decision: &mut Decision<'_>, command: &SetMoment) -> Result<Answer, Stop> {
     let who = decision.authorize(Act::ActivityMoment)?;
     let mut row = own(decision, &who, &command.activity)?;
+    let profile = profile_of(decision.rows, &row.unit)?;
+    let rule = profile.ingest_rule();
     check_text("the reason", &command.reason)?;
     refuse_future(command.at, decision.wall)?;
     if command.at < row.earliest_start {
@@ -145,7 +148,7 @@ pub(crate) fn set_moment(decision: &mut Decision<'_>, command: &SetMoment) -> Re
     let values = row.moments.entry(command.moment).or_default();
     room(values.len(), limits::ACTIVITY_CORRECTIONS_MAX, "values of one instant")?;
     if !values.is_empty() {
-        required("the reason for another value", &command.reason, "R-003-5a")?;
+        required("the reason for another value", &command.reason, rule)?;
     }
     let before = values.last().map(|value| value.at);
     values.push(MomentValue {
@@ -167,23 +170,24 @@ pub(crate) fn set_moment(decision: &mut Decision<'_>, command: &SetMoment) -> Re
         facts.insert(Fact::Cause, delay.name().into());
     }
     ACTIVITIES.write(decision.rows, &command.activity, &row);
-    let rule = if before.is_some() { "R-003-5a" } else { "R-000-19" };
     Ok(Answer::Recorded(decision.record(Act::ActivityMoment, rule, Vec::new(), facts)))
 }
 
 pub(crate) fn correct(decision: &mut Decision<'_>, command: &CorrectActivity) -> Result<Answer, Stop> {
     let who = decision.authorize(Act::ActivityCorrect)?;
     let mut row = own(decision, &who, &command.activity)?;
-    required("the reason", &command.reason, "R-003-5a")?;
+    let profile = profile_of(decision.rows, &row.unit)?;
+    let rule = profile.rule_on(Topic::Archive);
+    required("the reason", &command.reason, rule)?;
     room(row.corrections.len(), limits::ACTIVITY_CORRECTIONS_MAX, "corrections")?;
     let before = shown(&row, &command.to);
     match &command.to {
         Corrected::Kind(kind) => {
-            check_kind(&profile_of(decision.rows, &row.unit)?, kind)?;
+            check_kind(&profile, kind)?;
             row.kind.clone_from(kind);
         }
         Corrected::Place(place) => {
-            required("the place", place, "R-000-20")?;
+            required("the place", place, rule)?;
             row.place.clone_from(place);
         }
         Corrected::Matter(matter) => {
@@ -191,7 +195,7 @@ pub(crate) fn correct(decision: &mut Decision<'_>, command: &CorrectActivity) ->
             row.matter.clone_from(matter);
         }
         Corrected::Party(party) => {
-            check_party(party)?;
+            check_party(&profile, party)?;
             row.party.clone_from(party);
         }
         Corrected::StartedAt(at) => {
@@ -200,11 +204,11 @@ pub(crate) fn correct(decision: &mut Decision<'_>, command: &CorrectActivity) ->
             row.earliest_start = row.earliest_start.min(*at);
         }
         Corrected::Document(document) => {
-            check_document(document)?;
+            check_document(&profile, document)?;
             row.document = Some(document.clone());
         }
         Corrected::Officers(officers) => {
-            check_officers(officers)?;
+            check_officers(&profile, officers)?;
             row.officers.clone_from(officers);
         }
     }
@@ -214,7 +218,7 @@ pub(crate) fn correct(decision: &mut Decision<'_>, command: &CorrectActivity) ->
     facts.insert(Fact::Before, before.as_str().into());
     facts.insert(Fact::FieldValue, after.as_str().into());
     facts.insert(Fact::ReasonGiven, command.reason.as_str().into());
-    let seq = decision.record(Act::ActivityCorrect, "R-003-5a", Vec::new(), facts);
+    let seq = decision.record(Act::ActivityCorrect, rule, Vec::new(), facts);
     let (field, reason, at) = (command.to.field().to_owned(), command.reason.clone(), decision.wall);
     row.corrections.push(Correction { field, before, after, reason, by: who.id, at, seq });
     ACTIVITIES.write(decision.rows, &command.activity, &row);
@@ -225,6 +229,7 @@ pub(crate) fn correct(decision: &mut Decision<'_>, command: &CorrectActivity) ->
 pub(crate) fn attach(decision: &mut Decision<'_>, command: &AttachItem) -> Result<Answer, Stop> {
     let who = decision.authorize(Act::ActivityAttach)?;
     let row = own(decision, &who, &command.activity)?;
+    let rule = rule_of(decision.rows, &row.unit, Topic::Phases)?;
     let item = sealed(decision.rows, command.item)?;
     within_unit(&who, &item.description.unit)?;
     refuse_quarantined(command.item, &item)?;
@@ -235,7 +240,7 @@ pub(crate) fn attach(decision: &mut Decision<'_>, command: &AttachItem) -> Resul
     let seq = decision.next_seq();
     let attached = match (&command.detach, present) {
         (Some(why), Some(mut attached)) if attached.detached.is_none() => {
-            required("why it does not belong here", why, "R-000-12")?;
+            required("why it does not belong here", why, &rule)?;
             facts.insert(Fact::State, "detached".into());
             facts.insert(Fact::ReasonGiven, why.as_str().into());
             attached.detached = Some(Detached { reason: why.clone(), by: who.id, at: decision.wall, seq });
@@ -257,7 +262,7 @@ pub(crate) fn attach(decision: &mut Decision<'_>, command: &AttachItem) -> Resul
         }
     };
     ACTIVITY_ITEMS.write(decision.rows, &key, &attached);
-    Ok(Answer::Recorded(decision.record(Act::ActivityAttach, "R-000-12", vec![command.item], facts)))
+    Ok(Answer::Recorded(decision.record(Act::ActivityAttach, &rule, vec![command.item], facts)))
 }
 
 /// The activity of an item, where it is this person's own: the station sent the item with its number, and they opened it
@@ -382,7 +387,7 @@ pub fn read(rows: &(impl Rows + ?Sized), id: &ActivityId) -> Result<ActivityRow,
     ACTIVITIES.read(rows, id)?.ok_or_else(|| {
         Refusal::new(
             Reason::NotFound,
-            "R-000-12",
+            "B10",
             format!("activity {id} is not open"),
             "open it: `strongroom activity open`; items that a station sent for it are waiting",
         )
@@ -465,6 +470,11 @@ pub fn profile_of(rows: &(impl Rows + ?Sized), unit: &UnitId) -> Result<Profile,
     Ok(profile.profile)
 }
 
+/// The rule by which a unit's own text speaks of a topic, or the general one.
+pub(crate) fn rule_of(rows: &(impl Rows + ?Sized), unit: &UnitId, topic: Topic) -> Result<String, Stop> {
+    Ok(profile_of(rows, unit)?.rule_on(topic).to_owned())
+}
+
 pub(crate) fn facts(id: &ActivityId, unit: &UnitId) -> BTreeMap<Fact, Value> {
     BTreeMap::from([(Fact::Activity, id.as_str().into()), (Fact::Unit, unit.as_str().into())])
 }
@@ -473,24 +483,24 @@ fn times_at_seal(rows: &(impl Rows + ?Sized), about: &Description) -> Result<Ite
     Ok(ItemTimesRow { clock: device::custody(rows, &about.device)?.clock, ..ItemTimesRow::default() })
 }
 
-fn check_content(command: &OpenActivity) -> Result<(), Refusal> {
-    required("the place", &command.place, "R-000-20")?;
+fn check_content(profile: &Profile, command: &OpenActivity) -> Result<(), Refusal> {
+    required("the place", &command.place, profile.rule_on(Topic::Archive))?;
     check_text("the matter", &command.matter)?;
-    check_party(&command.party)?;
-    check_officers(&command.officers)?;
-    command.document.as_ref().map_or(Ok(()), check_document)?;
+    check_party(profile, &command.party)?;
+    check_officers(profile, &command.officers)?;
+    command.document.as_ref().map_or(Ok(()), |document| check_document(profile, document))?;
     if command.angles.len() > limits::ACTIVITY_ANGLES_MAX {
         return Err(Refusal::invalid(format!("an activity takes at most {} angles", limits::ACTIVITY_ANGLES_MAX)));
     }
     command.angles.iter().try_for_each(|angle| check_label_name(angle))
 }
 
-fn check_party(party: &str) -> Result<(), Refusal> {
+fn check_party(profile: &Profile, party: &str) -> Result<(), Refusal> {
     check_text("the party", party)?;
     if party.trim().is_empty() {
         return Err(Refusal::new(
             Reason::FieldMissing,
-            "R-000-20",
+            profile.rule_on(Topic::Archive),
             "it is not said whom the activity concerned",
             "give a name, or one of 无特定相对人, 身份不明, 拒不提供: these are values, an empty field is none",
         ));
@@ -498,24 +508,24 @@ fn check_party(party: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_officers(officers: &[Officer]) -> Result<(), Refusal> {
+fn check_officers(profile: &Profile, officers: &[Officer]) -> Result<(), Refusal> {
     if officers.is_empty() || officers.len() > limits::ACTIVITY_OFFICERS_MAX {
         return Err(Refusal::new(
             Reason::FieldMissing,
-            "R-000-20",
+            profile.rule_on(Topic::Archive),
             format!("an activity names 1 to {} officers", limits::ACTIVITY_OFFICERS_MAX),
             "name them: `--officer NAME:CERTIFICATE`, the one who records first",
         ));
     }
     for officer in officers {
-        required("an officer's name", &officer.name, "R-000-20")?;
-        required("an officer's certificate number", &officer.certificate, "R-002-8")?;
+        required("an officer's name", &officer.name, profile.rule_on(Topic::Archive))?;
+        required("an officer's certificate number", &officer.certificate, profile.rule_on(Topic::Certificates))?;
     }
     Ok(())
 }
 
-fn check_document(document: &Document) -> Result<(), Refusal> {
-    required("the document's name", &document.name, "R-000-10")?;
+fn check_document(profile: &Profile, document: &Document) -> Result<(), Refusal> {
+    required("the document's name", &document.name, profile.rule_on(Topic::Documents))?;
     match (document.start, document.end) {
         (Some(start), Some(end)) if end < start => Err(Refusal::invalid("a document's times end after they begin")),
         (_, _) => Ok(()),

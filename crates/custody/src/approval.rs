@@ -415,7 +415,7 @@ fn named(rows: &(impl Rows + ?Sized), id: &PrincipalId) -> Result<PrincipalRow, 
         None => Ok(row),
         Some(at) => Err(Refusal::new(
             Reason::PrincipalRevoked,
-            "R-001-15",
+            "C5",
             format!("access of {id} ended at {at}"),
             "name somebody who is there",
         )

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use strongroom_types::{DeviceId, PrincipalId, Reason, RecordSeq, Refusal, UnixMillis, limits, rows::Rows};
+use strongroom_types::{DeviceId, PrincipalId, Reason, RecordSeq, Refusal, UnitId, UnixMillis, limits, rows::Rows};
 
 use crate::{
     Act, Answer, Fact,
     access::{Stop, different_person, within_unit},
+    activity,
     apply::Decision,
     device::{Tie, finding_fact},
+    profile::Topic,
     tables::{CLEARANCES, DEVICES_OF, PRINCIPALS, newest_first},
 };
 
@@ -46,6 +48,7 @@ pub(crate) fn clear(decision: &mut Decision<'_>, command: &ClearPerson) -> Resul
     if let Some(unit) = &row.unit {
         within_unit(&custodian, unit)?;
     }
+    let rule = custody_rule(decision.rows, row.unit.as_ref())?;
     let lost = refuse_owing(decision.rows, person, "be cleared")?;
     let mut facts = BTreeMap::from([(Fact::Principal, person.as_str().into())]);
     if !lost.is_empty() {
@@ -53,7 +56,7 @@ pub(crate) fn clear(decision: &mut Decision<'_>, command: &ClearPerson) -> Resul
         facts.insert(Fact::Device, names.join(" ").into());
         finding_fact(&mut facts, &["DEVICE_LOST".to_owned()]);
     }
-    let seq = decision.record(Act::DeviceClearance, "R-000-3", Vec::new(), facts);
+    let seq = decision.record(Act::DeviceClearance, &rule, Vec::new(), facts);
     let row = ClearanceRow { by: custodian.id, at: decision.wall, seq, lost };
     CLEARANCES.write(decision.rows, &(person.clone(), newest_first(seq.0)), &row);
     Ok(Answer::Recorded(seq))
@@ -68,7 +71,8 @@ pub(crate) fn refuse_owing(
     let ties = ties(rows, person)?;
     let owed: Vec<_> = ties.iter().filter(|(_, tie)| *tie != Tie::Lost).collect();
     if !owed.is_empty() {
-        return Err(outstanding(person, &owed, what).into());
+        let unit = PRINCIPALS.read(rows, person)?.and_then(|row| row.unit);
+        return Err(outstanding(person, &owed, what, &custody_rule(rows, unit.as_ref())?).into());
     }
     Ok(ties.into_iter().map(|(device, _)| device).collect())
 }
@@ -92,7 +96,15 @@ fn device_of(person: &PrincipalId, key: &[u8]) -> Result<DeviceId, strongroom_ty
     std::str::from_utf8(name).ok().and_then(|name| name.parse().ok()).ok_or_else(corrupt)
 }
 
-fn outstanding(person: &PrincipalId, owed: &[&(DeviceId, Tie)], what: &str) -> Refusal {
+/// The rule on who has which device, of the person's unit; the general one for somebody of the whole agency.
+fn custody_rule(rows: &(impl Rows + ?Sized), unit: Option<&UnitId>) -> Result<String, Stop> {
+    match unit {
+        Some(unit) => activity::rule_of(rows, unit, Topic::DeviceCustody),
+        None => Ok(Topic::DeviceCustody.general().to_owned()),
+    }
+}
+
+fn outstanding(person: &PrincipalId, owed: &[&(DeviceId, Tie)], what: &str, rule: &str) -> Refusal {
     let told = |(device, tie): &&(DeviceId, Tie)| match tie {
         Tie::Holds => format!("{device} is not returned"),
         Tie::OwesRecordings => format!("recordings on {device} are not ingested"),
@@ -102,7 +114,7 @@ fn outstanding(person: &PrincipalId, owed: &[&(DeviceId, Tie)], what: &str) -> R
     let more = if owed.len() > 10 { format!(" and {} more", owed.len() - 10) } else { String::new() };
     Refusal::new(
         Reason::DevicesOutstanding,
-        "R-000-3",
+        rule,
         format!("{person} cannot {what}: {}{more}", shown.join("; ")),
         "return and dock the devices, or report them lost: `strongroom device return`, `strongroom device report-loss`",
     )

@@ -26,8 +26,10 @@ use strongroom_types::{
 use crate::{
     Act, Answer, Fact, Value,
     access::{self, Stop, different_person, within_unit},
+    activity,
     apply::Decision,
     keeper, leave, notice,
+    profile::Topic,
     request::field_missing,
     tables::{DEVICE_CUSTODY, DEVICE_ENTRIES, DEVICES, DEVICES_OF, DeviceRow, PrincipalRow},
     upload::{check_label_name, check_text},
@@ -48,10 +50,11 @@ pub(crate) fn offer(decision: &mut Decision<'_>, command: &OfferDevice) -> Resul
     check_text("accessories", &command.accessories)?;
     check_text("the content", &command.content)?;
     let (device, mut row) = own(decision, &giver, &command.device)?;
+    let rule = activity::rule_of(decision.rows, &device.unit, Topic::DeviceCustody)?;
     if let Some(offer) = &row.offer {
-        return Err(under_way(&command.device, offer).into());
+        return Err(under_way(&command.device, offer, &rule).into());
     }
-    check_way(decision, &giver, command, &device, &row)?;
+    check_way(decision, &giver, command, (&device, &row), &rule)?;
     let offer = Offer {
         way: command.way,
         by: giver.id.clone(),
@@ -71,17 +74,18 @@ pub(crate) fn offer(decision: &mut Decision<'_>, command: &OfferDevice) -> Resul
     let what = What::Offered(offer, command.accessories.clone(), command.content.clone());
     enter(decision, &command.device, &mut row, Some(giver.id), what);
     write(decision.rows, &command.device, &row);
-    Ok(Answer::Recorded(decision.record(command.way.act(), "R-001-9", Vec::new(), facts)))
+    Ok(Answer::Recorded(decision.record(command.way.act(), &rule, Vec::new(), facts)))
 }
 
 /// The receiver's step: from here on the device is theirs.
 pub(crate) fn answer(decision: &mut Decision<'_>, command: &AnswerOffer) -> Result<Answer, Stop> {
     let who = decision.authorize(Act::DeviceAccept)?;
     let (device, mut row) = own(decision, &who, &command.device)?;
+    let rule = activity::rule_of(decision.rows, &device.unit, Topic::DeviceCustody)?;
     let Some(offer) = row.offer.take() else {
         return Err(Refusal::new(
             Reason::WrongState,
-            "R-001-9",
+            &rule,
             format!("nobody has handed device {} over", command.device),
             "the giver's step comes first: `strongroom device issue`, `hand-over` or `return`",
         )
@@ -92,20 +96,20 @@ pub(crate) fn answer(decision: &mut Decision<'_>, command: &AnswerOffer) -> Resu
     facts.insert(Fact::Receiver, who.id.as_str().into());
     match &command.declined {
         Some(why) => {
-            required("why it was not taken", why, "R-001-9")?;
-            refuse_bystander(decision, &who, &device, &row, &offer)?;
+            required("why it was not taken", why, &rule)?;
+            refuse_bystander(decision, &who, (&device, &row), &offer, &rule)?;
             facts.insert(Fact::State, "declined".into());
             facts.insert(Fact::ReasonGiven, why.as_str().into());
             enter(decision, &command.device, &mut row, Some(who.id), What::Declined(why.clone()));
         }
         None => {
-            check_receiver(decision, &who, &device, &row, &offer)?;
+            check_receiver(decision, &who, (&device, &row), &offer, &rule)?;
             facts.insert(Fact::State, "taken".into());
-            take(decision, &command.device, &mut row, &offer, &who)?;
+            take(decision, &command.device, &mut row, &offer, &who, &rule)?;
         }
     }
     write(decision.rows, &command.device, &row);
-    Ok(Answer::Recorded(decision.record(Act::DeviceAccept, "R-001-9", Vec::new(), facts)))
+    Ok(Answer::Recorded(decision.record(Act::DeviceAccept, &rule, Vec::new(), facts)))
 }
 
 fn take(
@@ -114,6 +118,7 @@ fn take(
     row: &mut DeviceCustodyRow,
     offer: &Offer,
     receiver: &PrincipalRow,
+    rule: &str,
 ) -> Result<(), Stop> {
     let to = match offer.way {
         Way::Issue | Way::HandOver => {
@@ -127,7 +132,7 @@ fn take(
     };
     let mut findings = Vec::new();
     if let (Way::HandOver | Way::Return, Some(count)) = (offer.way, offer.un_ingested) {
-        looked(decision, id, row, count, Some(&offer.by))?;
+        looked(decision, id, row, (count, Some(&offer.by)), rule)?;
         if count > 0 {
             findings.push("UN_INGESTED_AT_HAND_OVER".to_owned());
         }
@@ -139,12 +144,13 @@ fn take(
 
 pub(crate) fn report_loss(decision: &mut Decision<'_>, command: &ReportLoss) -> Result<Answer, Stop> {
     let who = decision.authorize(Act::DeviceReportLoss)?;
-    required("the circumstances", &command.circumstances, "R-000-3")?;
     let (device, mut row) = own(decision, &who, &command.device)?;
+    let rule = activity::rule_of(decision.rows, &device.unit, Topic::DeviceCustody)?;
+    required("the circumstances", &command.circumstances, &rule)?;
     if let Place::Lost(_) = row.place {
-        return Err(wrong_place(&command.device, &row, "it is lost already").into());
+        return Err(wrong_place(&command.device, &row, "it is lost already", &rule).into());
     }
-    refuse_outsider(decision, &who, &device, &row)?;
+    refuse_outsider(decision, &who, &device, &row, &rule)?;
     refuse_future(command.noticed_at, decision.wall)?;
     let holder = match &row.place {
         Place::Person(person) => Some(person.clone()),
@@ -164,15 +170,16 @@ pub(crate) fn report_loss(decision: &mut Decision<'_>, command: &ReportLoss) -> 
     let what = What::Lost(command.noticed_at, command.circumstances.clone());
     move_to(decision, &command.device, &mut row, (Some(who.id), what), Place::Lost(holder), findings);
     write(decision.rows, &command.device, &row);
-    Ok(Answer::Recorded(decision.record(Act::DeviceReportLoss, "R-000-3", Vec::new(), facts)))
+    Ok(Answer::Recorded(decision.record(Act::DeviceReportLoss, &rule, Vec::new(), facts)))
 }
 
 pub(crate) fn report_fault(decision: &mut Decision<'_>, command: &ReportFault) -> Result<Answer, Stop> {
     let who = decision.authorize(Act::DeviceReportFault)?;
-    required("the fault", &command.fault, "R-001-16")?;
-    required("reported-to", &command.reported_to, "R-001-16")?;
     let (device, mut row) = own(decision, &who, &command.device)?;
-    refuse_outsider(decision, &who, &device, &row)?;
+    let rule = activity::rule_of(decision.rows, &device.unit, Topic::DeviceFault)?;
+    required("the fault", &command.fault, &rule)?;
+    required("reported-to", &command.reported_to, &rule)?;
+    refuse_outsider(decision, &who, &device, &row, &rule)?;
     refuse_future(command.found_at, decision.wall)?;
     // A further report of a device whose fault is open belongs to that fault.
     if row.fault.is_none() {
@@ -186,16 +193,17 @@ pub(crate) fn report_fault(decision: &mut Decision<'_>, command: &ReportFault) -
     let what = What::Fault(command.found_at, command.fault.clone(), command.reported_to.clone());
     enter(decision, &command.device, &mut row, Some(who.id), what);
     write(decision.rows, &command.device, &row);
-    Ok(Answer::Recorded(decision.record(Act::DeviceReportFault, "R-001-16", Vec::new(), facts)))
+    Ok(Answer::Recorded(decision.record(Act::DeviceReportFault, &rule, Vec::new(), facts)))
 }
 
 pub(crate) fn confirm_fault(decision: &mut Decision<'_>, command: &ConfirmFault) -> Result<Answer, Stop> {
     let head = decision.authorize(Act::DeviceConfirmFault)?;
     let (device, mut row) = own(decision, &head, &command.device)?;
+    let rule = activity::rule_of(decision.rows, &device.unit, Topic::DeviceFault)?;
     let entry = match &mut row.fault {
-        None => return Err(wrong_place(&command.device, &row, "no fault is reported").into()),
+        None => return Err(wrong_place(&command.device, &row, "no fault is reported", &rule).into()),
         Some(fault) if fault.confirmed => {
-            return Err(wrong_place(&command.device, &row, "its fault is confirmed already").into());
+            return Err(wrong_place(&command.device, &row, "its fault is confirmed already", &rule).into());
         }
         Some(fault) => {
             different_person(&head.id, &fault.by, "who reports a fault does not confirm it")?;
@@ -207,29 +215,30 @@ pub(crate) fn confirm_fault(decision: &mut Decision<'_>, command: &ConfirmFault)
     facts.insert(Fact::Entry, entry.into());
     enter(decision, &command.device, &mut row, Some(head.id), What::FaultConfirmed(entry));
     write(decision.rows, &command.device, &row);
-    Ok(Answer::Recorded(decision.record(Act::DeviceConfirmFault, "R-001-16", Vec::new(), facts)))
+    Ok(Answer::Recorded(decision.record(Act::DeviceConfirmFault, &rule, Vec::new(), facts)))
 }
 
 /// Hands a device to a repairer. Whether recordings are still on it is asked first and written down (R-001-16).
 pub(crate) fn repair(decision: &mut Decision<'_>, command: &SendToRepair) -> Result<Answer, Stop> {
     let custodian = decision.authorize(Act::DeviceRepair)?;
-    required("the repairer", &command.repairer, "R-001-16")?;
     check_text("the explanation", &command.explanation)?;
     let (device, mut row) = own(decision, &custodian, &command.device)?;
+    let rule = activity::rule_of(decision.rows, &device.unit, Topic::DeviceFault)?;
+    required("the repairer", &command.repairer, &rule)?;
     keeper::require(decision.rows, &custodian, &device.unit, &row, decision.wall)?;
     if row.place != Place::Store || row.offer.is_some() {
-        return Err(wrong_place(&command.device, &row, "only a device in the store goes to be mended").into());
+        return Err(wrong_place(&command.device, &row, "only a device in the store goes to be mended", &rule).into());
     }
     if !row.fault.as_ref().is_some_and(|fault| fault.confirmed) {
-        return Err(wrong_place(&command.device, &row, "no fault of it is confirmed by the unit's head").into());
+        return Err(wrong_place(&command.device, &row, "no fault of it is confirmed by the unit's head", &rule).into());
     }
-    let Some(count) = command.un_ingested else { return Err(recordings_not_said("R-001-16").into()) };
+    let Some(count) = command.un_ingested else { return Err(recordings_not_said(&rule).into()) };
     let mut findings = Vec::new();
     if count > 0 {
-        required("why recordings on it are not ingested first", &command.explanation, "R-001-16")?;
+        required("why recordings on it are not ingested first", &command.explanation, &rule)?;
         findings.push("UN_INGESTED_AT_REPAIR".to_owned());
     }
-    looked(decision, &command.device, &mut row, count, None)?;
+    looked(decision, &command.device, &mut row, (count, None), &rule)?;
     let mut facts = facts(&command.device, &device);
     facts.insert(Fact::UnIngested, count.into());
     facts.insert(Fact::Receiver, command.repairer.as_str().into());
@@ -239,19 +248,20 @@ pub(crate) fn repair(decision: &mut Decision<'_>, command: &SendToRepair) -> Res
     let to = Place::Repair(command.repairer.clone());
     move_to(decision, &command.device, &mut row, (Some(custodian.id), what), to, findings);
     write(decision.rows, &command.device, &row);
-    Ok(Answer::Recorded(decision.record(Act::DeviceRepair, "R-001-16", Vec::new(), facts)))
+    Ok(Answer::Recorded(decision.record(Act::DeviceRepair, &rule, Vec::new(), facts)))
 }
 
 pub(crate) fn restore(decision: &mut Decision<'_>, command: &RestoreDevice) -> Result<Answer, Stop> {
     let custodian = decision.authorize(Act::DeviceRestore)?;
-    required("the note", &command.note, "R-001-16")?;
     let (device, mut row) = own(decision, &custodian, &command.device)?;
+    let rule = activity::rule_of(decision.rows, &device.unit, Topic::DeviceFault)?;
+    required("the note", &command.note, &rule)?;
     keeper::require(decision.rows, &custodian, &device.unit, &row, decision.wall)?;
     match row.place {
         Place::Repair(_) => row.fault = None,
         Place::Lost(_) => {}
         Place::Store | Place::Person(_) => {
-            return Err(wrong_place(&command.device, &row, "it is neither lost nor being mended").into());
+            return Err(wrong_place(&command.device, &row, "it is neither lost nor being mended", &rule).into());
         }
     }
     let mut facts = facts(&command.device, &device);
@@ -260,19 +270,20 @@ pub(crate) fn restore(decision: &mut Decision<'_>, command: &RestoreDevice) -> R
     let entry = (Some(custodian.id), What::Restored(command.note.clone()));
     move_to(decision, &command.device, &mut row, entry, Place::Store, Vec::new());
     write(decision.rows, &command.device, &row);
-    Ok(Answer::Recorded(decision.record(Act::DeviceRestore, "R-001-16", Vec::new(), facts)))
+    Ok(Answer::Recorded(decision.record(Act::DeviceRestore, &rule, Vec::new(), facts)))
 }
 
 /// Records what was seen at docking. The device's own times stay as they are; the offset only explains them.
 pub(crate) fn dock(decision: &mut Decision<'_>, command: &DockDevice) -> Result<Answer, Stop> {
     let who = decision.authorize(Act::DeviceDock)?;
     let docking = &command.docking;
-    required("against what its clock was measured", &docking.against, "R-000-7")?;
     if docking.battery_percent.is_some_and(|percent| percent > 100) {
         return Err(Refusal::invalid("a battery holds 0 to 100 percent").into());
     }
     let (device, mut row) = own(decision, &who, &command.device)?;
-    looked(decision, &command.device, &mut row, docking.un_ingested, None)?;
+    let rule = activity::rule_of(decision.rows, &device.unit, Topic::DeviceCheck)?;
+    required("against what its clock was measured", &docking.against, &rule)?;
+    looked(decision, &command.device, &mut row, (docking.un_ingested, None), &rule)?;
     let mut findings = Vec::new();
     if docking.offset_ms.unsigned_abs() > CLOCK_OFFSET_MS_MAX {
         findings.push("CLOCK_OFFSET".to_owned());
@@ -289,16 +300,17 @@ pub(crate) fn dock(decision: &mut Decision<'_>, command: &DockDevice) -> Result<
     });
     append(decision, &command.device, &mut row, (Some(who.id), What::Docked(docking.clone())), None, findings);
     write(decision.rows, &command.device, &row);
-    Ok(Answer::Recorded(decision.record(Act::DeviceDock, "R-000-7", Vec::new(), facts)))
+    Ok(Answer::Recorded(decision.record(Act::DeviceDock, &rule, Vec::new(), facts)))
 }
 
 /// Appends how an entry is to be read; the entry itself stays (R-001-9).
 pub(crate) fn correct(decision: &mut Decision<'_>, command: &CorrectEntry) -> Result<Answer, Stop> {
     let custodian = decision.authorize(Act::DeviceCorrect)?;
     check_label_name(&command.field)?;
-    required("the value", &command.value, "R-001-9")?;
-    required("the reason", &command.reason, "R-001-9")?;
     let (device, mut row) = own(decision, &custodian, &command.device)?;
+    let rule = activity::rule_of(decision.rows, &device.unit, Topic::DeviceCustody)?;
+    required("the value", &command.value, &rule)?;
+    required("the reason", &command.reason, &rule)?;
     keeper::require(decision.rows, &custodian, &device.unit, &row, decision.wall)?;
     if command.entry >= row.entries {
         return Err(Refusal::not_found(format!("entry {} of device {}", command.entry, command.device)).into());
@@ -312,7 +324,7 @@ pub(crate) fn correct(decision: &mut Decision<'_>, command: &CorrectEntry) -> Re
     let what = What::Corrected(command.entry, field, value, reason);
     enter(decision, &command.device, &mut row, Some(custodian.id), what);
     write(decision.rows, &command.device, &row);
-    Ok(Answer::Recorded(decision.record(Act::DeviceCorrect, "R-001-9", Vec::new(), facts)))
+    Ok(Answer::Recorded(decision.record(Act::DeviceCorrect, &rule, Vec::new(), facts)))
 }
 
 /// Begins the register of a new device.
@@ -400,8 +412,8 @@ fn looked(
     decision: &mut Decision<'_>,
     id: &DeviceId,
     row: &mut DeviceCustodyRow,
-    un_ingested: u64,
-    giver: Option<&PrincipalId>,
+    (un_ingested, giver): (u64, Option<&PrincipalId>),
+    rule: &str,
 ) -> Result<(), Stop> {
     row.un_ingested = Some(un_ingested);
     if un_ingested == 0 {
@@ -419,7 +431,7 @@ fn looked(
         if row.owing.len() >= limits::DEVICE_OWING_MAX {
             return Err(Refusal::new(
                 Reason::WrongState,
-                "R-000-3",
+                rule,
                 format!("recordings of {} people are on device {id}", row.owing.len()),
                 "dock it and ingest them before it changes hands again",
             )
@@ -480,15 +492,15 @@ fn check_way(
     decision: &Decision<'_>,
     giver: &PrincipalRow,
     command: &OfferDevice,
-    device: &DeviceRow,
-    row: &DeviceCustodyRow,
+    (device, row): (&DeviceRow, &DeviceCustodyRow),
+    rule: &str,
 ) -> Result<(), Stop> {
     let id = &command.device;
     match command.way {
         Way::Issue => {
             keeper::require(&*decision.rows, giver, &device.unit, row, decision.wall)?;
             if row.place != Place::Store {
-                return Err(wrong_place(id, row, "only a device in the store is issued").into());
+                return Err(wrong_place(id, row, "only a device in the store is issued", rule).into());
             }
         }
         Way::HandOver | Way::Return => {
@@ -496,11 +508,12 @@ fn check_way(
                 return Err(not_yours(
                     format!("{} does not hold device {id}", giver.id),
                     holder_remedy(row, "only its holder gives it away"),
+                    rule,
                 )
                 .into());
             }
             if command.un_ingested.is_none() {
-                return Err(recordings_not_said("R-000-3").into());
+                return Err(recordings_not_said(rule).into());
             }
         }
     }
@@ -509,7 +522,7 @@ fn check_way(
         (Way::Return, Some(_)) => {
             Err(Refusal::invalid("a device is returned to the store: whoever keeps it accepts it").into())
         }
-        (Way::Issue | Way::HandOver, None) => Err(field_missing("to", "R-000-3").into()),
+        (Way::Issue | Way::HandOver, None) => Err(field_missing("to", rule).into()),
         (Way::Issue | Way::HandOver, Some(to)) => {
             different_person(&giver.id, to, "giver and receiver differ")?;
             known_receiver(&*decision.rows, to, device)
@@ -534,9 +547,9 @@ fn known_receiver(rows: &(impl Rows + ?Sized), id: &PrincipalId, device: &Device
 fn check_receiver(
     decision: &Decision<'_>,
     who: &PrincipalRow,
-    device: &DeviceRow,
-    row: &DeviceCustodyRow,
+    (device, row): (&DeviceRow, &DeviceCustodyRow),
     offer: &Offer,
+    rule: &str,
 ) -> Result<(), Stop> {
     different_person(&who.id, &offer.by, "giver and receiver differ")?;
     match &offer.to {
@@ -544,6 +557,7 @@ fn check_receiver(
         Some(to) => Err(not_yours(
             format!("device {} was handed over to {to}, not to {}", device.id, who.id),
             format!("{to} accepts it: `strongroom device accept`"),
+            rule,
         )
         .into()),
         None if who.roles.contains(&Role::Custodian) => {
@@ -552,6 +566,7 @@ fn check_receiver(
         None => Err(not_yours(
             format!("device {} was returned to the store", device.id),
             "a custodian accepts it: `strongroom device accept`".to_owned(),
+            rule,
         )
         .into()),
     }
@@ -561,11 +576,11 @@ fn check_receiver(
 fn refuse_bystander(
     decision: &Decision<'_>,
     who: &PrincipalRow,
-    device: &DeviceRow,
-    row: &DeviceCustodyRow,
+    (device, row): (&DeviceRow, &DeviceCustodyRow),
     offer: &Offer,
+    rule: &str,
 ) -> Result<(), Stop> {
-    if who.id == offer.by { Ok(()) } else { check_receiver(decision, who, device, row, offer) }
+    if who.id == offer.by { Ok(()) } else { check_receiver(decision, who, (device, row), offer, rule) }
 }
 
 /// Losses and faults are told by the holder, by a custodian, or by the unit's head.
@@ -574,6 +589,7 @@ fn refuse_outsider(
     who: &PrincipalRow,
     device: &DeviceRow,
     row: &DeviceCustodyRow,
+    rule: &str,
 ) -> Result<(), Stop> {
     if row.place == Place::Person(who.id.clone()) || who.roles.contains(&Role::UnitHead) {
         return Ok(());
@@ -584,6 +600,7 @@ fn refuse_outsider(
     Err(not_yours(
         format!("{} does not hold device {}", who.id, device.id),
         holder_remedy(row, "its holder, its custodian or the unit's head reports it"),
+        rule,
     )
     .into())
 }
@@ -623,18 +640,18 @@ fn recordings_not_said(rule: &str) -> Refusal {
     )
 }
 
-fn under_way(id: &DeviceId, offer: &Offer) -> Refusal {
+fn under_way(id: &DeviceId, offer: &Offer, rule: &str) -> Refusal {
     let to = offer.to.as_ref().map_or("the store", PrincipalId::as_str);
     Refusal::new(
         Reason::WrongState,
-        "R-001-9",
+        rule,
         format!("device {id} is on its way from {} to {to} since {}", offer.by, offer.at),
         "the receiver accepts it, or either side declines: `strongroom device accept`, `strongroom device decline`",
     )
 }
 
-fn not_yours(message: String, remedy: String) -> Refusal {
-    Refusal::new(Reason::NotYourStep, "R-001-9", message, remedy)
+fn not_yours(message: String, remedy: String, rule: &str) -> Refusal {
+    Refusal::new(Reason::NotYourStep, rule, message, remedy)
 }
 
 fn holder_remedy(row: &DeviceCustodyRow, what: &str) -> String {
@@ -646,14 +663,14 @@ fn holder_remedy(row: &DeviceCustodyRow, what: &str) -> String {
     }
 }
 
-fn wrong_place(id: &DeviceId, row: &DeviceCustodyRow, what: &str) -> Refusal {
+fn wrong_place(id: &DeviceId, row: &DeviceCustodyRow, what: &str, rule: &str) -> Refusal {
     let state = match row.place.holder() {
         "" => row.place.name().to_owned(),
         holder => format!("{} ({holder})", row.place.name()),
     };
     Refusal::new(
         Reason::WrongState,
-        "R-001-9",
+        rule,
         format!("device {id}: {what}"),
         format!("it is now: {state}; `strongroom device ledger {id}` tells how it came there"),
     )

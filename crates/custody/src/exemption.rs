@@ -1,7 +1,7 @@
 //! Exemptions 免录: why there is lawfully no recording of an activity, on what basis, and who agreed. Late consent and
 //! one's own are taken and marked, and the head of the unit is told (R-000-16).
 
-use strongroom_types::{ActivityId, ItemId, PrincipalId, RecordSeq, UnixMillis, limits};
+use strongroom_types::{ActivityId, ItemId, PrincipalId, Reason, RecordSeq, Refusal, UnixMillis, limits};
 
 use crate::{
     Act, Answer, Fact,
@@ -10,6 +10,7 @@ use crate::{
     apply::Decision,
     device::{finding_fact, refuse_future, required},
     notice,
+    profile::Profile,
     statement::{self, Filed},
     tables::{ACTIVITIES, EXEMPTIONS, newest_first},
     upload::check_text,
@@ -47,59 +48,13 @@ impl ConsentOffice {
     }
 }
 
-/// Why nothing was recorded (R-000-16, R-002-7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
-#[cbor(index_only)]
-pub enum ExemptionCause {
-    /// 国家秘密、商业秘密、个人隐私.
-    #[n(0)]
-    Secrecy,
-    /// 紧急情况.
-    #[n(1)]
-    Urgent,
-    /// 客观原因.
-    #[n(2)]
-    Objective,
-    /// 不可抗拒的原因.
-    #[n(3)]
-    ForceMajeure,
-    /// 取证需要.
-    #[n(4)]
-    Evidence,
-}
-
-impl ExemptionCause {
-    /// Every cause.
-    pub const ALL: [Self; 5] = [Self::Secrecy, Self::Urgent, Self::Objective, Self::ForceMajeure, Self::Evidence];
-
-    /// The name on the wire and on the command line.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Secrecy => "secrecy",
-            Self::Urgent => "urgent",
-            Self::Objective => "objective",
-            Self::ForceMajeure => "force_majeure",
-            Self::Evidence => "evidence",
-        }
-    }
-
-    /// The cause of this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|cause| cause.name() == name)
-    }
-}
-
 /// An exemption. Its number is the position of its record.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct ExemptionRow {
     /// Activity.
     #[n(0)]
     pub activity: ActivityId,
-    /// Why.
-    #[n(1)]
-    pub cause: ExemptionCause,
+    // 1 was one of five causes. Each text names its own, and the number stays free.
     /// Why, in words.
     #[n(2)]
     pub text: String,
@@ -136,6 +91,9 @@ pub struct ExemptionRow {
     /// Statements that were filed afterwards.
     #[n(13)]
     pub filed: Vec<Filed>,
+    /// Why: the code of a reason of the profile.
+    #[n(14)]
+    pub cause: String,
 }
 
 impl ExemptionRow {
@@ -152,9 +110,7 @@ pub struct RecordExemption {
     /// Activity.
     #[n(0)]
     pub activity: ActivityId,
-    /// Why.
-    #[n(1)]
-    pub cause: ExemptionCause,
+    // 1 was one of five causes. Each text names its own, and the number stays free.
     /// Why, in words.
     #[n(2)]
     pub text: String,
@@ -176,15 +132,17 @@ pub struct RecordExemption {
     /// To whom it was reported.
     #[n(8)]
     pub reported_to: String,
+    /// Why: the code of a reason of the profile.
+    #[n(9)]
+    pub cause: String,
 }
 
 /// Records that there is lawfully no recording. Late consent and one's own are taken, marked, and the head is told.
 pub(crate) fn record(decision: &mut Decision<'_>, command: &RecordExemption) -> Result<Answer, Stop> {
     let who = decision.authorize(Act::ActivityExempt)?;
     let mut activity = activity::own(decision, &who, &command.activity)?;
-    required("the reason", &command.text, "R-000-16")?;
-    required("the legal basis", &command.legal_basis, "R-002-7")?;
-    required("consented-by", &command.consented_by, "R-000-16")?;
+    let profile = activity::profile_of(&*decision.rows, &activity.unit)?;
+    check_asked(&profile, command)?;
     check_text("reported-to", &command.reported_to)?;
     refuse_future(command.consented_at, decision.wall)?;
     activity::room_for(&activity.exemptions, limits::ACTIVITY_EXEMPTIONS_MAX, "exemptions")?;
@@ -197,7 +155,7 @@ pub(crate) fn record(decision: &mut Decision<'_>, command: &RecordExemption) -> 
         notice::give(decision, &activity.unit, finding, Some(&command.activity), None)?;
     }
     let mut facts = activity::facts(&activity.id, &activity.unit);
-    facts.insert(Fact::Cause, command.cause.name().into());
+    facts.insert(Fact::Cause, command.cause.as_str().into());
     facts.insert(Fact::ReasonGiven, command.text.as_str().into());
     facts.insert(Fact::LegalBasis, command.legal_basis.as_str().into());
     facts.insert(Fact::ConsentedBy, command.consented_by.as_str().into());
@@ -206,10 +164,9 @@ pub(crate) fn record(decision: &mut Decision<'_>, command: &RecordExemption) -> 
     facts.insert(Fact::ReportedTo, command.reported_to.as_str().into());
     finding_fact(&mut facts, &findings);
     let items = command.work_record.into_iter().collect();
-    let seq = decision.record(Act::ActivityExempt, "R-000-16", items, facts);
+    let seq = decision.record(Act::ActivityExempt, profile.exemption_rule(), items, facts);
     let row = ExemptionRow {
         activity: command.activity.clone(),
-        cause: command.cause,
         text: command.text.clone(),
         legal_basis: command.legal_basis.clone(),
         consented_by: command.consented_by.clone(),
@@ -222,11 +179,50 @@ pub(crate) fn record(decision: &mut Decision<'_>, command: &RecordExemption) -> 
         seq,
         findings,
         filed: Vec::new(),
+        cause: command.cause.clone(),
     };
     EXEMPTIONS.write(decision.rows, &(activity.unit.clone(), newest_first(seq.0)), &row);
     activity.exemptions.push(seq);
     ACTIVITIES.write(decision.rows, &command.activity, &activity);
     Ok(Answer::Recorded(seq))
+}
+
+/// What the text asks of an exemption: one of its reasons, and what it has written down. A text that knows no exemption
+/// lets no recording be left out.
+fn check_asked(profile: &Profile, command: &RecordExemption) -> Result<(), Refusal> {
+    let rule = profile.exemption_rule();
+    let Some(asked) = &profile.exemption else {
+        let article = profile.open.get("exemption").map_or("", |source| &source.article);
+        let words = if article.is_empty() { String::new() } else { format!("; the text says: {article}") };
+        return Err(Refusal::new(
+            Reason::InvalidArgument,
+            rule,
+            format!("profile {} lets no recording be left out{words}", profile.name),
+            "record why there is none as an interruption: `strongroom activity interruption`",
+        ));
+    };
+    if !asked.reasons.iter().any(|reason| reason.code == command.cause) {
+        let known: Vec<_> = asked.reasons.iter().map(|reason| format!("{} {}", reason.code, reason.words)).collect();
+        return Err(Refusal::new(
+            Reason::InvalidArgument,
+            rule,
+            format!(
+                "profile {} knows no reason {:?} for leaving a recording out; the text says: {}",
+                profile.name, command.cause, asked.source.article
+            ),
+            format!("one of: {}", known.join("; ")),
+        ));
+    }
+    required("the reason", &command.text, rule)?;
+    check_text("the legal basis", &command.legal_basis)?;
+    if asked.required.iter().any(|field| field.name == "legal_basis") {
+        required("the legal basis", &command.legal_basis, rule)?;
+    }
+    check_text("consented-by", &command.consented_by)?;
+    if !asked.consent.is_empty() {
+        required("consented-by", &command.consented_by, rule)?;
+    }
+    Ok(())
 }
 
 fn exemption_findings(

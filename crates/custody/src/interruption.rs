@@ -111,11 +111,11 @@ impl Asked {
     }
 
     fn rule(&self) -> &str {
-        self.stated().map_or("R-000-13", |stated| &stated.source.rule)
+        self.profile.interruption_rule()
     }
 
     fn keeper_rule(&self) -> &str {
-        self.stated().map_or("R-001-10", |stated| &stated.source.rule)
+        self.profile.interruption_rule()
     }
 
     /// The article's words, to be put behind a message.

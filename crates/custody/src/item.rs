@@ -18,7 +18,7 @@ use crate::{
     keeping::check_given,
     tables::{ITEMS, ItemRow, LabelValue, PrincipalRow, QUARANTINE_RELEASES},
     transfer::within_item,
-    upload::{check_label_name, check_text},
+    upload::{check_label_name, check_text, newest_profile},
 };
 
 /// Most values that one label keeps: a label that changes more often is misused.
@@ -43,9 +43,10 @@ pub(crate) fn label(decision: &mut Decision<'_>, command: &LabelItem) -> Result<
     values.push(LabelValue { value: command.value.clone(), by: principal.id, seq });
     ITEMS.write(decision.rows, &command.item, &item);
     activity::note_label(decision.rows, command.item, &item, decision.wall, seq)?;
+    let (_, profile) = newest_profile(decision.rows, &item.retention.profile)?;
     decision.record(
         Act::ItemLabel,
-        "R-000-20",
+        profile.profile.labels_rule(),
         vec![command.item],
         BTreeMap::from([
             (Fact::LabelName, command.name.as_str().into()),
@@ -59,12 +60,12 @@ pub(crate) fn label(decision: &mut Decision<'_>, command: &LabelItem) -> Result<
 /// the second, another person, releases it.
 pub(crate) fn release_quarantine(decision: &mut Decision<'_>, command: &ReleaseQuarantine) -> Result<Answer, Stop> {
     let by = decision.authorize(Act::QuarantineRelease)?;
-    check_given("the reason", &command.reason, "R-001-5")?;
+    check_given("the reason", &command.reason, "C1")?;
     let mut item = sealed(decision.rows, command.item)?;
     within_unit(&by, &item.description.unit)?;
     if !item.quarantined {
         let message = format!("item {} is not in quarantine", command.item);
-        return Err(Refusal::new(Reason::WrongState, "R-001-5", message, "nothing needs to be done").into());
+        return Err(Refusal::new(Reason::WrongState, "C1", message, "nothing needs to be done").into());
     }
     let first = QUARANTINE_RELEASES.read(decision.rows, &command.item)?;
     let role = releasing_role(&by, first.as_ref())?;
@@ -73,7 +74,7 @@ pub(crate) fn release_quarantine(decision: &mut Decision<'_>, command: &ReleaseQ
         (Fact::Role, role.name().into()),
         (Fact::Quarantined, first.is_none().into()),
     ]);
-    let seq = decision.record(Act::QuarantineRelease, "R-001-5", vec![command.item], facts);
+    let seq = decision.record(Act::QuarantineRelease, "C1", vec![command.item], facts);
     if first.is_some() {
         item.quarantined = false;
         ITEMS.write(decision.rows, &command.item, &item);
@@ -111,7 +112,7 @@ fn releasing_role(by: &PrincipalRow, first: Option<&StepRow>) -> Result<Role, Re
         let spoken = first.map_or("", |first| first.role.name());
         Refusal::new(
             Reason::ApprovalMissing,
-            "R-001-5",
+            "C1",
             format!("a {spoken} has spoken for the release already; the other office has not"),
             "missing: release by custodian and unit-head, one of each",
         )
@@ -154,7 +155,7 @@ pub fn refuse_quarantined(id: ItemId, item: &ItemRow) -> Result<(), Refusal> {
     }
     Err(Refusal::new(
         Reason::Quarantined,
-        "R-001-5",
+        "C1",
         format!(
             "item {id} came from device {}, which is not registered: it is kept in quarantine",
             item.description.device

@@ -10,9 +10,11 @@ use strongroom_types::{
 use crate::{
     Act, Answer, Fact, Value,
     access::{self, Stop, within_unit},
+    activity,
     apply::Decision,
     device::{self, DeviceCustodyRow, What},
     leave,
+    profile::Topic,
     tables::{DEVICES, KEEPERS, PrincipalRow},
     unit,
 };
@@ -101,16 +103,16 @@ pub(crate) fn name(decision: &mut Decision<'_>, command: &NameKeeper) -> Result<
     let head = decision.authorize(Act::KeeperName)?;
     within_unit(&head, &command.unit)?;
     unit::known(decision.rows, &command.unit)?;
+    let rule = activity::rule_of(decision.rows, &command.unit, Topic::Custodian)?;
     check_keeper(decision.rows, &command.principal, &command.unit)?;
-    let from = check_dates(command, decision.wall)?;
+    let from = check_dates(command, decision.wall, &rule)?;
     let mut facts = facts(command, from);
     match &command.device {
         Some(device) => name_for_device(decision, command, device, head.id)?,
         None => name_for_unit(decision, command, from)?,
     }
     facts.insert(Fact::Role, if command.until.is_some() { "deputy" } else { "custodian" }.into());
-    let rule = if command.device.is_some() { "R-004-9" } else { "R-001-9" };
-    Ok(Answer::Recorded(decision.record(Act::KeeperName, rule, Vec::new(), facts)))
+    Ok(Answer::Recorded(decision.record(Act::KeeperName, &rule, Vec::new(), facts)))
 }
 
 fn name_for_unit(decision: &mut Decision<'_>, command: &NameKeeper, from: UnixMillis) -> Result<(), Stop> {
@@ -169,7 +171,7 @@ pub(crate) fn require(
     }
     Err(Refusal::new(
         Reason::NotYourStep,
-        if custody.custodian.is_some() { "R-004-9" } else { "R-001-9" },
+        &activity::rule_of(rows, unit, Topic::Custodian)?,
         format!("{} is not the custodian of this device: {custodian} is", who.id),
         format!("{custodian} or a deputy can; the unit's head names one: `strongroom unit deputy`"),
     )
@@ -183,7 +185,7 @@ pub(crate) fn check_keeper(rows: &(impl Rows + ?Sized), id: &PrincipalId, unit: 
     if row.revoked_at.is_some() || !row.roles.contains(&Role::Custodian) {
         return Err(Refusal::new(
             Reason::InvalidArgument,
-            "R-001-9",
+            &activity::rule_of(rows, unit, Topic::Custodian)?,
             format!("{id} does not hold the role of a custodian"),
             "the security officer can register somebody with it: `strongroom principal register --role custodian`",
         )
@@ -193,12 +195,12 @@ pub(crate) fn check_keeper(rows: &(impl Rows + ?Sized), id: &PrincipalId, unit: 
 }
 
 /// Nobody becomes responsible for a time that has passed.
-fn check_dates(command: &NameKeeper, now: UnixMillis) -> Result<UnixMillis, Refusal> {
+fn check_dates(command: &NameKeeper, now: UnixMillis, rule: &str) -> Result<UnixMillis, Refusal> {
     let from = command.from.unwrap_or(now);
     if from < now {
         return Err(Refusal::new(
             Reason::InvalidArgument,
-            "R-001-9",
+            rule,
             format!("a term that begins at {from} would begin in the past"),
             "leave the date out to begin at once",
         ));

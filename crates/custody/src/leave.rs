@@ -221,7 +221,7 @@ fn check_successor(
     let posts = !tasks.posts.is_empty() || !tasks.device_posts.is_empty();
     if posts && !to.roles.contains(&Role::Custodian) {
         let what = format!("keep what {} keeps", person.id);
-        return Err(access::role_refused(&to, &what, &[Role::Custodian], "R-001-9").into());
+        return Err(access::role_refused(&to, &what, &[Role::Custodian], "C5").into());
     }
     Ok(())
 }

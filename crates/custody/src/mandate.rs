@@ -253,7 +253,7 @@ pub(crate) fn give(decision: &mut Decision<'_>, command: &GiveMandate) -> Result
     let facts = facts(&holder.id, &mandate);
     row.mandates.push(mandate);
     MANDATES.write(decision.rows, &holder.id, &row);
-    Ok(Answer::Recorded(decision.record(give_act(command.kind), rule(command.kind), Vec::new(), facts)))
+    Ok(Answer::Recorded(decision.record(give_act(command.kind), RULE, Vec::new(), facts)))
 }
 
 pub(crate) fn confirm(decision: &mut Decision<'_>, command: &ConfirmMandate) -> Result<Answer, Stop> {
@@ -274,7 +274,7 @@ pub(crate) fn confirm(decision: &mut Decision<'_>, command: &ConfirmMandate) -> 
     let role = who.roles.iter().copied().find(able).expect("the table of acts let somebody without a role through");
     let mut facts = facts(&command.holder, mandate);
     facts.insert(Fact::Entry, mandate.seq.0.into());
-    let seq = decision.record(Act::MandateConfirm, rule(mandate.kind), Vec::new(), facts);
+    let seq = decision.record(Act::MandateConfirm, RULE, Vec::new(), facts);
     mandate.confirmed = Some(StepRow { by: who.id, role, at: decision.wall, seq });
     MANDATES.write(decision.rows, &command.holder, &row);
     Ok(Answer::Recorded(seq))
@@ -294,7 +294,7 @@ pub(crate) fn revoke(decision: &mut Decision<'_>, command: &RevokeMandate) -> Re
     let mut facts = facts(&command.holder, mandate);
     facts.insert(Fact::Entry, mandate.seq.0.into());
     facts.insert(Fact::ReasonGiven, command.reason.as_str().into());
-    let seq = decision.record(Act::MandateRevoke, rule(mandate.kind), Vec::new(), facts);
+    let seq = decision.record(Act::MandateRevoke, RULE, Vec::new(), facts);
     mandate.revoked = Some(MandateEnd { by: who.id, at: decision.wall, reason: command.reason.clone(), seq });
     MANDATES.write(decision.rows, &command.holder, &row);
     Ok(Answer::Recorded(seq))
@@ -396,7 +396,7 @@ fn check_holder(
     if holder.revoked_at.is_some() || !holder.roles.iter().any(|role| deciding.contains(role)) {
         return Err(Refusal::new(
             Reason::InvalidArgument,
-            rule(command.kind),
+            RULE,
             format!("{id} is nobody in charge 负责人: a mandate widens an office and gives none"),
             "name somebody who is unit-head, legal, approver or head",
         )
@@ -410,7 +410,7 @@ fn check_holder(
 
 /// 主持工作的副职: only the head's office, by a document, for whatever the head decides.
 fn check_appointment(command: &GiveMandate) -> Result<(), Refusal> {
-    check_given("the document", &command.document, rule(command.kind))?;
+    check_given("the document", &command.document, RULE)?;
     if command.role != Role::Head || !command.scope.acts.is_empty() {
         return Err(Refusal::invalid("an appointment is to the office of the head, for every act"));
     }
@@ -422,7 +422,7 @@ fn check_delegation(giver: &PrincipalRow, command: &GiveMandate) -> Result<(), R
     check_text("the document", &command.document)?;
     if !Act::MandateDelegate.roles().contains(&command.role) || !giver.roles.contains(&command.role) {
         let what = format!("delegate the right of {}, which they do not hold themselves", command.role);
-        return Err(role_refused(giver, &what, &[command.role], rule(command.kind)));
+        return Err(role_refused(giver, &what, &[command.role], RULE));
     }
     let acts = &command.scope.acts;
     if acts.is_empty() || acts.iter().enumerate().any(|(at, act)| acts[..at].contains(act)) {
@@ -460,7 +460,7 @@ fn within_scope(who: &PrincipalRow, scope: &MandateScope) -> Result<(), Refusal>
 fn check_dates(command: &GiveMandate, now: UnixMillis) -> Result<UnixMillis, Refusal> {
     let from = command.from.unwrap_or(now);
     let wrong =
-        |message: String, remedy: &str| Err(Refusal::new(Reason::InvalidArgument, rule(command.kind), message, remedy));
+        |message: String, remedy: &str| Err(Refusal::new(Reason::InvalidArgument, RULE, message, remedy));
     if from < now {
         return wrong(
             format!("a mandate from {from} on would begin in the past"),
@@ -496,12 +496,8 @@ fn find(rows: &(impl Rows + ?Sized), holder: &PrincipalId, mandate: RecordSeq) -
     Ok((row, at))
 }
 
-const fn rule(kind: MandateKind) -> &'static str {
-    match kind {
-        MandateKind::Appointment => "C5",
-        MandateKind::Delegation => "R-000-26",
-    }
-}
+/// A mandate is a dated row with a scope, whatever the text that it is used under: that one says whether it counts.
+const RULE: &str = "C5";
 
 fn facts(holder: &PrincipalId, mandate: &Mandate) -> BTreeMap<Fact, Value> {
     let mut facts = BTreeMap::from([

@@ -10,7 +10,9 @@ use strongroom_types::{
 use crate::{
     Act, Answer, Fact,
     access::{Stop, role_refused, within_unit},
+    activity,
     apply::Decision,
+    profile::Topic,
     tables::{NOTICES, newest_first},
     unit,
     upload::check_text,
@@ -121,7 +123,12 @@ pub(crate) fn acknowledge(decision: &mut Decision<'_>, command: &AcknowledgeNoti
     within_unit(&head, &command.unit)?;
     check_text("the opinion", &command.opinion)?;
     let mut row = read(decision.rows, &command.unit, command.notice)?;
-    let rule = if row.request.is_some() { "C5" } else { "R-000-16" };
+    let profile = activity::profile_of(&*decision.rows, &command.unit)?;
+    let rule = match (&row.request, &row.device) {
+        (Some(_), _) => "C5",
+        (None, Some(_)) => profile.rule_on(Topic::DeviceCustody),
+        (None, None) => profile.exemption_rule(),
+    };
     if row.request.is_some() && !head.roles.contains(&Role::Head) {
         return Err(role_refused(&head, "answer for what the head was told of", &[Role::Head], rule).into());
     }

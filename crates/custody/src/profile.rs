@@ -9,6 +9,7 @@ mod explain;
 mod parts;
 mod read;
 mod reader;
+mod topic;
 
 use std::collections::BTreeMap;
 
@@ -23,6 +24,7 @@ pub use parts::{
     LongTerm, Medium, Naming, Office, Person, Regulation, Start, Trigger,
 };
 pub use reader::{Mistake, Mistakes};
+pub use topic::Topic;
 
 /// Longest profile file in bytes.
 pub const TEXT_BYTES_MAX: usize = 64 << 10;
@@ -96,6 +98,9 @@ pub struct Profile {
     /// What the text leaves open, by place in the file: nothing is guessed for it.
     #[n(21)]
     pub open: BTreeMap<String, Source>,
+    /// By which article it asks for what the cluster does for every agency.
+    #[n(22)]
+    pub articles: BTreeMap<Topic, Source>,
 }
 
 /// Where a rule comes from.

@@ -7,6 +7,7 @@ use strongroom_types::{KeyHash, PrincipalId, Reason, RecordSeq, Refusal, UnitId,
 use crate::{
     Act, Answer, Fact, Stamp,
     access::{Stop, within_unit},
+    activity,
     apply::{Decision, principal_of},
     clock,
     command::{
@@ -15,6 +16,7 @@ use crate::{
     device, digest, draw, keeper,
     keeping::check_given,
     leave, proposal,
+    profile::Topic,
     request::{self, field_missing},
     tables::{DEVICES, DeviceRow, PRINCIPALS, PRINCIPALS_BY_KEY, PrincipalRow, UNITS, UnitRow},
     unit, unit_change,
@@ -170,7 +172,8 @@ pub(crate) fn write_device(
     device::begin(decision, &command.device, by, keeper);
     let facts =
         BTreeMap::from([(Fact::Device, command.device.as_str().into()), (Fact::Unit, command.unit.as_str().into())]);
-    Ok(decision.record(Act::DeviceAdd, "R-000-3", Vec::new(), facts))
+    let rule = activity::rule_of(decision.rows, &command.unit, Topic::DeviceCustody)?;
+    Ok(decision.record(Act::DeviceAdd, &rule, Vec::new(), facts))
 }
 
 pub(crate) fn tick(decision: &mut Decision<'_>, command: &Tick) -> Result<Answer, Stop> {

@@ -410,7 +410,7 @@ fn told_floor(rows: &(impl Rows + ?Sized), item: &ItemRow, one: Kept) -> Result<
             let open = open.filter(|source| !source.rule.is_empty());
             let words = open.map_or_else(String::new, |source| words(&source.article));
             (
-                open.map_or("R-004-RET", |source| &source.rule).to_owned(),
+                profile.as_ref().map_or("G2", |row| row.profile.open_floor_rule()).to_owned(),
                 format!("管理制度 {named} 未规定保存期限：在规定之前一律保存{words}"),
                 format!("profile {named} names no floor: everything is kept until one is set{words}"),
             )

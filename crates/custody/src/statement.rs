@@ -69,7 +69,12 @@ pub struct FileStatement {
 pub(crate) fn file(decision: &mut Decision<'_>, command: &FileStatement) -> Result<Answer, Stop> {
     let who = decision.authorize(Act::ActivityFile)?;
     let activity = activity::own(decision, &who, &command.activity)?;
-    required("reported-to", &command.reported_to, "R-002-7")?;
+    let profile = activity::profile_of(&*decision.rows, &activity.unit)?;
+    let rule = match command.of {
+        StatementOf::Interruption => profile.interruption_rule(),
+        StatementOf::Exemption => profile.exemption_rule(),
+    };
+    required("reported-to", &command.reported_to, rule)?;
     check(decision, &activity, command.item)?;
     let (seq, at) = (decision.next_seq(), decision.wall);
     let filed = Filed { item: command.item, reported_to: command.reported_to.clone(), by: who.id, at, seq };
@@ -92,7 +97,7 @@ pub(crate) fn file(decision: &mut Decision<'_>, command: &FileStatement) -> Resu
     let mut facts = activity::facts(&activity.id, &activity.unit);
     facts.insert(Fact::Entry, command.number.0.into());
     facts.insert(Fact::ReportedTo, command.reported_to.as_str().into());
-    Ok(Answer::Recorded(decision.record(Act::ActivityFile, "R-002-7", vec![command.item], facts)))
+    Ok(Answer::Recorded(decision.record(Act::ActivityFile, rule, vec![command.item], facts)))
 }
 
 /// A statement is an item like any other: sealed, of the same unit.

@@ -51,7 +51,7 @@ pub(crate) fn open(decision: &mut Decision<'_>, command: &OpenUpload) -> Result<
     count(decision.rows, |counters| counters.uploads += 1)?;
     let mut facts = stream_facts(&row);
     facts.insert(Fact::Device, row.description.device.as_str().into());
-    decision.record(Act::UploadOpen, "R-000-19", vec![command.item], facts);
+    decision.record(Act::UploadOpen, "C1", vec![command.item], facts);
     Ok(Answer::UploadOpened(command.item))
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn resume(decision: &mut Decision<'_>, command: &ResumeUpload) -> Res
         let seq = decision.next_seq();
         erasure::order(decision.rows, seq, None, debris);
     }
-    decision.record(Act::UploadResume, "R-000-19", vec![command.item], facts);
+    decision.record(Act::UploadResume, "C1", vec![command.item], facts);
     Ok(Answer::UploadResumed(row.epoch))
 }
 
@@ -230,7 +230,7 @@ fn check_open(decision: &Decision<'_>, station: &PrincipalRow, command: &OpenUpl
     if UNITS.read(decision.rows, &description.unit)?.is_none() {
         return Err(Refusal::new(
             Reason::NotFound,
-            "R-000-20",
+            "C1",
             format!("there is no unit {}", description.unit),
             "the security officer can register it: `strongroom unit add`",
         )
@@ -256,7 +256,7 @@ fn check_description(description: &Description) -> Result<(), Refusal> {
     if description.recorded_end < description.recorded_start {
         return Err(Refusal::new(
             Reason::InvalidArgument,
-            "R-000-20",
+            "C1",
             format!(
                 "the recording ends at {} before it starts at {}",
                 description.recorded_end, description.recorded_start
@@ -405,7 +405,8 @@ fn seal_item(
     activity::note_seal(decision.rows, item, &row, &profile.profile)?;
     ITEMS_BY_UNIT.write(decision.rows, &(row.description.unit.clone(), newest_first(seq.0)), &item);
     count(decision.rows, |counters| counters.items += 1)?;
-    let rule = profile.profile.floor.map_or_else(|| "R-004-RET".to_owned(), |floor| floor.source.rule);
+    let floor = profile.profile.floor.as_ref();
+    let rule = floor.map_or_else(|| profile.profile.open_floor_rule(), |floor| &floor.source.rule).to_owned();
     let facts = seal_facts(decision, &row)?;
     decision.record(Act::ItemSeal, &rule, vec![item], facts);
     Ok(Answer::Sealed(item, seq, sealed_at))

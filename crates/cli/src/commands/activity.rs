@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use strongroom_client::{ActivityFilter, Client, Page};
 use strongroom_custody::{
     activity::{DelayReason, Moment},
-    exemption::{ConsentOffice, ExemptionCause},
+    exemption::ConsentOffice,
     interruption::Cause,
 };
 use strongroom_proto::activity;
@@ -242,21 +242,20 @@ pub(crate) struct Interruption {
 pub(crate) struct Exempt {
     /// The activity
     activity: ActivityId,
-    /// Why
-    #[arg(long, value_name = "CAUSE",
-        value_parser = PossibleValuesParser::new(ExemptionCause::ALL.map(ExemptionCause::name)))]
+    /// Why: a reason of the unit's profile, such as `force_majeure`; a wrong one is told with those that there are
+    #[arg(long, value_name = "REASON")]
     cause: String,
     /// Why, in words
     #[arg(long, value_name = "TEXT")]
     text: String,
-    /// On what legal basis
-    #[arg(long, value_name = "TEXT")]
+    /// On what legal basis, where the text asks for it
+    #[arg(long, default_value = "", value_name = "TEXT")]
     legal_basis: String,
-    /// Who agreed
-    #[arg(long, value_name = "NAME")]
+    /// Who agreed, where the text asks for consent
+    #[arg(long, default_value = "", value_name = "NAME")]
     consented_by: String,
     /// In which office
-    #[arg(long, value_name = "OFFICE",
+    #[arg(long, default_value = ConsentOffice::CaseUnit.name(), value_name = "OFFICE",
         value_parser = PossibleValuesParser::new(ConsentOffice::ALL.map(ConsentOffice::name)))]
     office: String,
     /// When they agreed; without it, now

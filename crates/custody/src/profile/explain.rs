@@ -257,6 +257,10 @@ fn use_lines(page: &mut Page, p: &Profile) {
         };
         page.line("devices", format!("{}，{}", of.0, net.0), format!("{}, {}", of.1, net.1), source);
     }
+    for (topic, source) in &p.articles {
+        let (zh, en) = topic.words();
+        page.line(&format!("articles.{}", topic.name()), zh.to_owned(), en.to_owned(), source);
+    }
     for (role, office) in &p.roles {
         page.line(
             &format!("roles.{role}"),

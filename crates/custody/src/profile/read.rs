@@ -9,7 +9,7 @@ use super::{
     ActRule, Activities, CaseReview, Code, Confidentiality, CustodianOf, Deadline, DeadlineException, Devices, Due,
     Evening, Evidence, EvidenceTerm, Exemption, Floor, Form, Ingest, Inspection, Interruption, Labels, Layout,
     LongTerm, Medium, Mistakes, Naming, Office, Over, Person, Profile, RecipientKind, Regulation, RequestAct, Source,
-    StandingView, Start, TEXT_BYTES_MAX, Trigger, chain,
+    StandingView, Start, TEXT_BYTES_MAX, Topic, Trigger, chain,
     reader::{Book, Section},
 };
 use crate::{Act, interruption::Cause, tables::DeviceType};
@@ -75,6 +75,7 @@ fn whole(book: &Book<'_>, table: &Spanned<DeTable<'_>>) -> Profile {
         inspection,
         review: stated(&root, "review", &mut open, |section| review(section, &forms)),
         devices: stated(&root, "devices", &mut open, devices),
+        articles: articles(&root),
         labels,
         forms,
         open,
@@ -367,6 +368,23 @@ fn forms(root: &Section<'_>) -> BTreeMap<String, Form> {
         (name.to_owned(), form)
     };
     forms.named().into_iter().map(form).collect()
+}
+
+fn articles(root: &Section<'_>) -> BTreeMap<Topic, Source> {
+    let Some(articles) = root.section("articles") else { return BTreeMap::new() };
+    let article = |(name, section): (&str, Section<'_>)| {
+        let topic = Topic::ALL.into_iter().find(|topic| topic.name() == name);
+        if topic.is_none() {
+            section.wrong_whole(format!("is no topic; one of: {}", Topic::ALL.map(Topic::name).join(", ")));
+        }
+        let source = section.source();
+        if source.rule.is_empty() {
+            section.wrong_whole("names no rule: rule = \"R-…\"");
+        }
+        section.done();
+        topic.map(|topic| (topic, source))
+    };
+    articles.named().into_iter().filter_map(article).collect()
 }
 
 fn confidentiality(root: &Section<'_>, open: &mut Open) -> Vec<Confidentiality> {

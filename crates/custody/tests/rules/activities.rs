@@ -76,7 +76,7 @@ fn gaps(cluster: &Cluster) -> Vec<(i64, i64)> {
 fn r_000_20_an_activity_says_who_where_and_whom_it_concerned() {
     type Change = fn(&mut strongroom_custody::activity::OpenActivity);
     let cases: [(&str, Change, Reason, &str); 9] = [
-        ("no kind", |o| o.kind = " ".to_owned(), Reason::FieldMissing, "R-000-14"),
+        ("no kind", |o| o.kind = " ".to_owned(), Reason::FieldMissing, "B10"),
         ("no place", |o| o.place.clear(), Reason::FieldMissing, "R-000-20"),
         ("no party", |o| o.party = " ".to_owned(), Reason::FieldMissing, "R-000-20"),
         ("no officer", |o| o.officers.clear(), Reason::FieldMissing, "R-000-20"),
@@ -291,7 +291,7 @@ fn r_003_5a_a_second_value_takes_a_reason_and_hides_nothing() {
     let mut cluster = opened();
     let later = BEGUN.plus_ms(2 * HOUR);
     let refusal = cluster.refused("recorder", set(Moment::ActivityEnded, later, " "), Reason::FieldMissing);
-    assert_eq!(refusal.rule, "R-003-5a");
+    assert_eq!(refusal.rule, "C1");
     cluster.refused("recorder", set(Moment::ActivityEnded, BEGUN.plus_ms(-1), "x"), Reason::InvalidArgument);
     cluster.refused("recorder", set(Moment::ActivityEnded, START.plus_ms(DAY), "x"), Reason::InvalidArgument);
     cluster.done("recorder", set(Moment::ActivityEnded, later, "记录有误"));

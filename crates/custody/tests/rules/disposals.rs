@@ -144,7 +144,7 @@ fn an_item_is_kept_for_each_reason_in_turn_and_goes_at_last() {
     cluster.refused("archivist", propose(&[1]), Reason::RetentionActive);
     cluster.pass(1);
     let unspecified = cluster.refused("archivist", propose(&[5]), Reason::FloorUnspecified);
-    assert_eq!(unspecified.rule, "R-004-RET");
+    assert_eq!(unspecified.rule, "G2");
     cluster.refused("archivist", propose(&[6]), Reason::Quarantined);
     let twelve_months = cluster.refused("archivist", propose(&[1, 3]), Reason::RetentionActive);
     assert_eq!(twelve_months.rule, "R-002-14", "one that is kept keeps the others from being proposed");

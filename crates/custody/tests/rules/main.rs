@@ -28,6 +28,7 @@ mod sessions;
 mod uploads;
 
 mod approvals;
+mod articles;
 mod asking;
 mod mandates;
 mod viewlists;

@@ -140,7 +140,7 @@ fn a_mandate_counts_from_its_date_to_its_date_and_within_its_scope_r_000_26() {
             cluster.approve("unit-head", request);
         } else {
             let refusal = cluster.refused("unit-head", approve(request), Reason::RoleNotAllowed);
-            assert!(refusal.rule == "R-000-26" && refusal.message.contains("delegation"), "{name}: {refusal:?}");
+            assert!(refusal.rule == "C5" && refusal.message.contains("delegation"), "{name}: {refusal:?}");
         }
     }
 }
@@ -154,7 +154,7 @@ fn nobody_lends_what_they_do_not_hold_and_nothing_lent_is_lent_on_r_000_26() {
     let lent = delegation("unit-head", &cluster);
     // The approver is head by appointment, and may not lend that; nor may whoever was lent it.
     let refusal = cluster.refused("approver", Command::GiveMandate(lent.clone()), Reason::RoleNotAllowed);
-    assert!(refusal.rule == "R-000-26" && refusal.message.contains("do not hold"), "{refusal:?}");
+    assert!(refusal.rule == "C5" && refusal.message.contains("do not hold"), "{refusal:?}");
     give(&mut cluster, "head", lent.clone());
     let on = delegation("jack", &cluster);
     cluster.refused("unit-head", Command::GiveMandate(on), Reason::RoleNotAllowed);

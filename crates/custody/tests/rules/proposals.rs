@@ -253,7 +253,7 @@ fn without_a_floor_everything_is_kept_until_a_version_names_one() {
     enforce(&mut cluster, "dev", &floorless());
     assert_eq!(kept_until(&cluster, 1), None);
     let reasons = retention::explain(&cluster.rows, &cluster.item(1), cluster.kept(1)).expect("reads");
-    assert_eq!((reasons[0].rule.as_str(), reasons[0].until), ("R-004-RET", None));
+    assert_eq!((reasons[0].rule.as_str(), reasons[0].until), ("G2", None));
     cluster.refused("security", propose(&dev("months = 3")), Reason::PolicyLoosenRefused);
     enforce(&mut cluster, "dev", &dev("months = 6"));
     assert_eq!(kept_until(&cluster, 1), Some(START.plus_months_rounded_up(6)));

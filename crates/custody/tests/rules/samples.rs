@@ -26,7 +26,7 @@ use strongroom_custody::{
     },
     draw::{CommitDraw, RecordDraw, RevealDraw, TargetInspection},
     erasure::{AttestKeys, CloseLost, Keeper, NoteErasure, SweepDisposed},
-    exemption::{ConsentOffice, ExemptionCause, RecordExemption},
+    exemption::{ConsentOffice, RecordExemption},
     hold::{HoldQuery, HoldScope, PlaceHold, ReleaseHold},
     interruption::{Cause, RecordInterruption, VoiceNote},
     keeper::NameKeeper,
@@ -287,7 +287,7 @@ fn of_activities() -> Vec<Command> {
         })),
         Command::RecordExemption(Box::new(RecordExemption {
             activity: id(NO_ACTIVITY),
-            cause: ExemptionCause::Secrecy,
+            cause: "secrecy".to_owned(),
             text: "涉及商业秘密".to_owned(),
             legal_basis: "第七条".to_owned(),
             consented_by: "王五".to_owned(),

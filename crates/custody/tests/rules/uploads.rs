@@ -342,7 +342,7 @@ fn retention_starts_at_the_later_of_both_clocks_and_lasts_as_the_profile_says() 
     }
     // 2026-03-01T09:30 and six months, rounded up to the next midnight in Beijing.
     assert_eq!(cluster.item(1).retention.floor_until, Some(id("2026-09-02T00:00:00+08:00")));
-    assert_eq!(cluster.last_record().rule, "R-004-RET");
+    assert_eq!(cluster.last_record().rule, "G2");
     assert_eq!(cluster.last_record().time(Fact::FloorUntil), None);
 }
 

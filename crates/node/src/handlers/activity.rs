@@ -13,7 +13,7 @@ use strongroom_custody::{
     },
     clock,
     deadline::Standing,
-    exemption::{ConsentOffice, ExemptionCause, RecordExemption},
+    exemption::{ConsentOffice, RecordExemption},
     interruption::{Cause, RecordInterruption, VoiceNote},
     notice::AcknowledgeNotice,
     report::{self, ActivityReport, Preservation},
@@ -129,10 +129,10 @@ change!(RecordInterruptionRequest, "RecordInterruption", asked => {
 });
 change!(RecordExemptionRequest, "RecordExemption", asked => {
     let told = convert::required("exemption", asked.exemption)?;
-    let (causes, offices) = (ExemptionCause::ALL.map(ExemptionCause::name), ConsentOffice::ALL.map(ConsentOffice::name));
+    let offices = ConsentOffice::ALL.map(ConsentOffice::name);
     Command::RecordExemption(Box::new(RecordExemption {
         activity: activity_id(&told.activity_id)?,
-        cause: named("cause", &told.cause, ExemptionCause::from_name, &causes)?,
+        cause: told.cause,
         text: told.text,
         legal_basis: told.legal_basis,
         consented_by: told.consented_by,

@@ -178,7 +178,7 @@ pub(super) fn exemption(unit: &str, row: &ExemptionRow) -> Exemption {
         record_seq: row.seq.0,
         activity_id: row.activity.to_string(),
         unit_id: unit.to_owned(),
-        cause: row.cause.name().to_owned(),
+        cause: row.cause.clone(),
         text: row.text.clone(),
         legal_basis: row.legal_basis.clone(),
         consented_by: row.consented_by.clone(),
