@@ -11,7 +11,7 @@ use crate::{
     apply::Decision,
     device::{Tie, finding_fact},
     profile::Topic,
-    tables::{CLEARANCES, DEVICES_OF, PRINCIPALS, newest_first},
+    tables::{CLEARANCES, DEVICES, DEVICES_OF, PRINCIPALS, newest_first},
 };
 
 /// A clearance that was given.
@@ -71,8 +71,8 @@ pub(crate) fn refuse_owing(
     let ties = ties(rows, person)?;
     let owed: Vec<_> = ties.iter().filter(|(_, tie)| *tie != Tie::Lost).collect();
     if !owed.is_empty() {
-        let unit = PRINCIPALS.read(rows, person)?.and_then(|row| row.unit);
-        return Err(outstanding(person, &owed, what, &custody_rule(rows, unit.as_ref())?).into());
+        let device = DEVICES.read(rows, &owed[0].0)?.map(|device| device.unit);
+        return Err(outstanding(person, &owed, what, &custody_rule(rows, device.as_ref())?).into());
     }
     Ok(ties.into_iter().map(|(device, _)| device).collect())
 }
@@ -96,7 +96,7 @@ fn device_of(person: &PrincipalId, key: &[u8]) -> Result<DeviceId, strongroom_ty
     std::str::from_utf8(name).ok().and_then(|name| name.parse().ok()).ok_or_else(corrupt)
 }
 
-/// The rule on who has which device, of the person's unit; the general one for somebody of the whole agency.
+/// The rule on who has which device, of this unit; the general one for the whole agency.
 fn custody_rule(rows: &(impl Rows + ?Sized), unit: Option<&UnitId>) -> Result<String, Stop> {
     match unit {
         Some(unit) => activity::rule_of(rows, unit, Topic::DeviceCustody),

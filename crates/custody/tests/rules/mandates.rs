@@ -140,7 +140,7 @@ fn a_mandate_counts_from_its_date_to_its_date_and_within_its_scope_r_000_26() {
             cluster.approve("unit-head", request);
         } else {
             let refusal = cluster.refused("unit-head", approve(request), Reason::RoleNotAllowed);
-            assert!(refusal.rule == "C5" && refusal.message.contains("delegation"), "{name}: {refusal:?}");
+            assert!(refusal.rule == "R-000-26" && refusal.message.contains("delegation"), "{name}: {refusal:?}");
         }
     }
 }
