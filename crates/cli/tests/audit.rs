@@ -70,7 +70,11 @@ fn an_auditor_makes_anew_from_records_what_every_node_holds_and_finds_what_was_a
     let (leader, _) = cluster.leader_and_others();
     cluster.on("kill", &[&leader]);
     let start = Instant::now();
-    while !cluster.run(&["item", "extend", &first, "--until", "2098-01-01T00:00:00", "--reason", "复查"]).status.success() {
+    while !cluster
+        .run(&["item", "extend", &first, "--until", "2098-01-01T00:00:00", "--reason", "复查"])
+        .status
+        .success()
+    {
         assert!(start.elapsed() < PATIENCE, "no other node leads");
         thread::sleep(LOOK_PERIOD);
     }
@@ -137,9 +141,75 @@ fn an_auditor_makes_anew_from_records_what_every_node_holds_and_finds_what_was_a
     let said = cluster.refused(1, &["ledger", "recompute", &path("bad-records")]);
     assert!(said.contains("is not what its leaf commits to"), "{said}");
     altered(&records, &bad, "\"seq\":5,", |_| String::new());
-    let lines = fs::read_to_string(&bad).expect("reads").lines().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
+    let lines =
+        fs::read_to_string(&bad).expect("reads").lines().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
     fs::write(&bad, lines).expect("writes");
     let said = cluster.refused(1, &["ledger", "recompute", &path("bad-records")]);
     assert!(said.contains("record #5 is missing"), "{said}");
     cluster.refused(3, &["--as", "ops", "ledger", "rows", "--to", &path("none")]);
+}
+
+/// R-000-27, R-003-6d: the sheet of a draw, entered item by item.
+#[test]
+fn an_inspection_is_complete_when_each_drawn_item_has_its_result() {
+    let shape = Shape { nodes: 3, districts: 3, scheme: "1+2", ..Shape::default() };
+    let cluster = Cluster::up(env!("CARGO_BIN_EXE_strongroom"), shape);
+    for number in 0..3_u64 {
+        drop(cluster.ingest_bytes(&format!("original-{number}"), &bytes(20_000, number)));
+    }
+    let period = ["--from", "2026-01-01T00:00:00+08:00", "--to", "2099-01-01T00:00:00+08:00"];
+    cluster.json(&[&["draw", "record", "--unit", "U1", "--ratio", "60"], &period[..]].concat());
+    let start = Instant::now();
+    let drawn = loop {
+        let shown = cluster.json(&["draw", "show", "DRAW-1"]);
+        if text(&shown, "state") == "completed" {
+            break shown;
+        }
+        assert!(start.elapsed() < PATIENCE, "{shown:#}");
+        thread::sleep(LOOK_PERIOD);
+    };
+    let sample: Vec<_> =
+        drawn["sample"].as_array().expect("a list").iter().map(|id| id.as_str().expect("an id")).collect();
+    let [first, second] = sample.as_slice() else { panic!("60 % of three: {sample:?}") };
+
+    let sheet = cluster.json(&["inspection", "sheet", "DRAW-1"]);
+    assert_eq!((sheet["missing"].as_u64(), sheet["complete"].as_bool()), (Some(2), Some(false)), "{sheet:#}");
+    let result = |item: &str, head: &str, more: &[&str]| {
+        [&["inspection", "result", "DRAW-1", "--item", item, "--head", head], more]
+            .concat()
+            .iter()
+            .map(|word| (*word).to_owned())
+            .collect::<Vec<_>>()
+    };
+    let words = |owned: &[String]| owned.iter().map(String::as_str).map(str::to_owned).collect::<Vec<_>>();
+    let run = |owned: Vec<String>| cluster.json(&words(&owned).iter().map(String::as_str).collect::<Vec<_>>());
+    let refused =
+        |code, owned: Vec<String>| cluster.refused(code, &owned.iter().map(String::as_str).collect::<Vec<_>>());
+    let said = refused(2, result(first, "weather=met", &[]));
+    assert!(said.contains("use 执法记录仪的使用"), "the heads are told: {said}");
+    let asked =
+        ["--problem", "未佩戴", "--measure", "培训", "--responsible", "recorder", "--due", "2098-01-01T00:00:00"];
+    let entered = run(result(first, "use=not met: 未佩戴", &asked));
+    run(result(second, "use=met", &["--report-period", "2026Q1"]));
+    let entry = entered["record"].to_string();
+    cluster.done(&[
+        "--as",
+        "recorder",
+        "inspection",
+        "rectified",
+        "DRAW-1",
+        "--item",
+        first,
+        "--entry",
+        &entry,
+        "--done",
+        "已培训",
+    ]);
+    let sheet = cluster.json(&["inspection", "sheet", "DRAW-1"]);
+    assert_eq!(sheet["complete"].as_bool(), Some(true), "{sheet:#}");
+    let line = sheet["lines"].as_array().expect("lines").iter().find(|line| line["item"] == **first).expect("there");
+    assert_eq!(line["entries"][0]["rectification"]["state"], "answered", "{line:#}");
+    let csv = cluster.run(&["inspection", "sheet", "DRAW-1", "--output", "csv", "--lang", "zh"]);
+    let csv = String::from_utf8(csv.stdout).expect("text");
+    assert!(csv.contains("整改措施") && csv.contains("未佩戴") && csv.contains("2026Q1"), "{csv}");
 }

@@ -136,7 +136,8 @@ fn an_activity_without_footage_is_exempt(cluster: &Cluster) {
     let overdue = cluster.json(&["activity", "overdue", "--person", "张三"]);
     assert!(overdue.as_array().expect("a list").iter().any(|row| row["activity"] == "A-2"), "{overdue:#}");
     let exempt = |basis| {
-        let words = ["activity", "exempt", "A-2", "--cause", "evidence_need", "--text", "取证需要", "--legal-basis", basis];
+        let words =
+            ["activity", "exempt", "A-2", "--cause", "evidence_need", "--text", "取证需要", "--legal-basis", basis];
         [words.as_slice(), &["--consented-by", "张三", "--office", "on_scene"]].concat()
     };
     let said = cluster.refused(FIX, &exempt(" "));

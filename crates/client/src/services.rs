@@ -634,7 +634,11 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn list_retained(&self, after: Bytes, page_size: u32) -> Result<ledger::ListRetainedResponse, ClientError> {
+    pub async fn list_retained(
+        &self,
+        after: Bytes,
+        page_size: u32,
+    ) -> Result<ledger::ListRetainedResponse, ClientError> {
         let request = ledger::ListRetainedRequest { after, page_size };
         unary!(self, LedgerServiceClient, list_retained, request)
     }

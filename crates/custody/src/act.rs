@@ -308,6 +308,14 @@ acts! {
     166 InspectionTarget "inspection.target" [UnitHead Legal Head Inspector];
     /// Commits to every row that decides retention.
     177 LedgerDigest "ledger.digest" [];
+    /// Enters what was found of an item of an inspection.
+    178 InspectionResult "inspection.result" [UnitHead Legal Head Inspector];
+    /// Says that what was found wrong is put right.
+    179 InspectionRectify "inspection.rectify" [Recorder Custodian UnitHead Legal Head Inspector];
+    /// Finds that it was not put right in time.
+    180 InspectionOverdue "inspection.overdue" [];
+    /// Reads the sheet of an inspection.
+    181 InspectionSheet "inspection.sheet" [UnitHead Legal Head Inspector Auditor];
 }
 
 #[cfg(test)]

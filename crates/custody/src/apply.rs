@@ -25,7 +25,7 @@ use crate::{
     },
     digest,
     disposal::{self, ApproveDisposal, SignDisposal, WithdrawDisposal},
-    draw, erasure, exemption, genesis, hold, interruption, item, keeper,
+    draw, erasure, exemption, genesis, hold, inspection, interruption, item, keeper,
     keeping::{self, ClassifyItem, ExtendItem, RestrictItem, TriggerItem},
     leave,
     mandate::{self, ConfirmMandate, GiveMandate, RevokeMandate},
@@ -207,6 +207,8 @@ fn decide(decision: &mut Decision<'_>, command: &Command) -> Result<Answer, Stop
         Command::CommitDraw(commit) => draw::commit(decision, commit),
         Command::RevealDraw(reveal) => draw::reveal(decision, reveal),
         Command::TargetInspection(target) => draw::target(decision, target),
+        Command::RecordResult(result) => inspection::record(decision, result),
+        Command::AnswerRectification(answer) => inspection::answer(decision, answer),
     }
 }
 
@@ -300,6 +302,8 @@ const fn act_of(command: &Command) -> Act {
         Command::CommitDraw(_) => Act::DrawCommit,
         Command::RevealDraw(_) => Act::DrawReveal,
         Command::TargetInspection(_) => Act::InspectionTarget,
+        Command::RecordResult(_) => Act::InspectionResult,
+        Command::AnswerRectification(_) => Act::InspectionRectify,
     }
 }
 
@@ -470,6 +474,8 @@ fn subject_of(command: &Command) -> (Vec<ItemId>, BTreeMap<Fact, Value>) {
             target.items.iter().take(limits::TARGET_ITEMS_MAX).copied().collect(),
             facts(&[(Fact::Way, "targeted".into())]),
         ),
+        Command::RecordResult(result) => (vec![result.item], inspection::facts(result.of)),
+        Command::AnswerRectification(answer) => (vec![answer.item], inspection::facts(answer.of)),
     }
 }
 

@@ -25,6 +25,7 @@ use crate::{
     erasure::{AttestKeys, CloseLost, NoteErasure, SweepDisposed},
     exemption::RecordExemption,
     hold::{HoldRow, PlaceHold, ReleaseHold},
+    inspection::{AnswerRectification, RecordResult},
     interruption::RecordInterruption,
     keeper::NameKeeper,
     keeping::{ClassifyItem, ExtendItem, RestrictItem, TriggerItem},
@@ -315,6 +316,12 @@ pub enum Command {
     /// Records a targeted inspection.
     #[n(134)]
     TargetInspection(#[n(0)] TargetInspection),
+    /// Enters what was found of an item of an inspection.
+    #[n(145)]
+    RecordResult(#[n(0)] Box<RecordResult>),
+    /// Says that what was found wrong is put right.
+    #[n(146)]
+    AnswerRectification(#[n(0)] AnswerRectification),
 }
 
 /// Creates the cluster's custody state, once.

@@ -13,12 +13,7 @@ use strongroom_types::{
 };
 
 use crate::{
-    Act, Fact, Value,
-    access::Stop,
-    apply::Decision,
-    clock, retained,
-    set_hash::SetHash,
-    tables::RETENTION_DIGEST,
+    Act, Fact, Value, access::Stop, apply::Decision, clock, retained, set_hash::SetHash, tables::RETENTION_DIGEST,
 };
 
 /// How often a digest is recorded, by compliance time.
@@ -176,10 +171,8 @@ pub(crate) fn record_hourly(decision: &mut Decision<'_>) -> Result<(), Stop> {
         Some(row) => of(row)?,
         None => recompute(&*decision.rows)?,
     };
-    let mut facts = BTreeMap::from([
-        (Fact::Digest, Value::from(sum.hash.digest().as_slice())),
-        (Fact::Count, sum.rows.into()),
-    ]);
+    let mut facts =
+        BTreeMap::from([(Fact::Digest, Value::from(sum.hash.digest().as_slice())), (Fact::Count, sum.rows.into())]);
     if let Some(newest) = newest {
         facts.insert(Fact::EarlierDigest, newest.seq.0.into());
     }

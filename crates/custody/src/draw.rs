@@ -390,7 +390,7 @@ pub(crate) fn pass(decision: &mut Decision<'_>) -> Result<(), Stop> {
 /// Records a targeted inspection: what a complaint names is chosen, not drawn, and never counts as a sample.
 pub(crate) fn target(decision: &mut Decision<'_>, command: &TargetInspection) -> Result<Answer, Stop> {
     let inspector = decision.authorize(Act::InspectionTarget)?;
-    check_given("the complaint", &command.complaint, "C5")?;
+    check_text("the complaint", &command.complaint)?;
     check_given("the reason", &command.reason, "C5")?;
     let (items, max) = (command.items.iter().collect::<BTreeSet<_>>(), limits::TARGET_ITEMS_MAX);
     if items.is_empty() || items.len() != command.items.len() || items.len() > max {
@@ -401,8 +401,12 @@ pub(crate) fn target(decision: &mut Decision<'_>, command: &TargetInspection) ->
         let sealed = sealed(&*decision.rows, *item)?;
         within_unit(&inspector, &sealed.description.unit)?;
         let inspection = inspection_of(&*decision.rows, &sealed.retention.profile)?;
-        role_of(&inspector, &inspection, "inspect what a complaint names")?;
-        rules.insert(inspection.source.rule);
+        let (_, rule) = role_in(&inspector, &inspection, "inspect what a complaint names")?;
+        // Heads of units look into their own unit without any complaint; everybody else has one that names the items.
+        if rule == inspection.source.rule {
+            check_given("the complaint", &command.complaint, "C5")?;
+        }
+        rules.insert(rule);
     }
     let facts = BTreeMap::from([
         (Fact::Complaint, Value::from(command.complaint.as_str())),
@@ -583,7 +587,7 @@ fn only(profiles: BTreeMap<ProfileName, UnitId>) -> Result<ProfileName, Refusal>
     }
 }
 
-fn inspection_of(rows: &(impl Rows + ?Sized), profile: &ProfileName) -> Result<Inspection, Stop> {
+pub(crate) fn inspection_of(rows: &(impl Rows + ?Sized), profile: &ProfileName) -> Result<Inspection, Stop> {
     let (_, row) = newest_profile(rows, profile)?;
     if let Some(inspection) = row.profile.inspection {
         return Ok(inspection);
@@ -605,6 +609,18 @@ fn role_of(who: &PrincipalRow, inspection: &Inspection, what: &str) -> Result<Ro
         let what = format!("{what}{}", words(&inspection.source));
         role_refused(who, &what, &inspection.by, &inspection.source.rule)
     })
+}
+
+/// In which role somebody inspects, and by which rule: as the offices of the text do, or as the head of their own unit where
+/// the text has heads look into it.
+pub(crate) fn role_in(who: &PrincipalRow, inspection: &Inspection, what: &str) -> Result<(Role, String), Refusal> {
+    let daily = inspection.daily.as_ref().filter(|_| who.unit.is_some());
+    let head = daily.and_then(|daily| Some((*who.roles.iter().find(|role| daily.by.contains(role))?, daily)));
+    match (role_of(who, inspection, what), head) {
+        (Ok(role), _) => Ok((role, inspection.source.rule.clone())),
+        (Err(_), Some((role, daily))) => Ok((role, daily.source.rule.clone())),
+        (Err(refusal), None) => Err(refusal),
+    }
 }
 
 /// How much is drawn: what the text says, or what the inspector says where it leaves that open.

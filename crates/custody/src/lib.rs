@@ -20,6 +20,7 @@ pub mod erasure;
 pub mod floors;
 pub mod genesis;
 pub mod hold;
+pub mod inspection;
 pub mod item;
 pub mod keeping;
 pub mod mandate;

@@ -459,8 +459,7 @@ fn within_scope(who: &PrincipalRow, scope: &MandateScope) -> Result<(), Refusal>
 /// Nobody is put in charge of a time that has passed, and no mandate outlives a year without being given again.
 fn check_dates(command: &GiveMandate, now: UnixMillis) -> Result<UnixMillis, Refusal> {
     let from = command.from.unwrap_or(now);
-    let wrong =
-        |message: String, remedy: &str| Err(Refusal::new(Reason::InvalidArgument, RULE, message, remedy));
+    let wrong = |message: String, remedy: &str| Err(Refusal::new(Reason::InvalidArgument, RULE, message, remedy));
     if from < now {
         return wrong(
             format!("a mandate from {from} on would begin in the past"),

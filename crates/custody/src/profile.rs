@@ -19,9 +19,9 @@ pub use acts::{ActRule, NoRule, Over, RecipientKind, RequestAct, StandingView};
 pub use chain::Chain;
 pub use explain::{Explained, Left, explained, left_open};
 pub use parts::{
-    Activities, CaseReview, Code, Confidentiality, CustodianOf, Day, Deadline, DeadlineException, Devices, Due,
-    Evening, Evidence, EvidenceTerm, Exemption, Field, Form, Ingest, Inspection, Interruption, Labels, Layout,
-    LongTerm, Medium, Naming, Office, Person, Regulation, Start, Trigger,
+    Activities, CaseReview, Code, Confidentiality, CustodianOf, DailyInspection, Day, Deadline, DeadlineException,
+    Devices, Due, Evening, Evidence, EvidenceTerm, Exemption, Field, Form, Ingest, Inspection, Interruption, Labels,
+    Layout, LongTerm, Medium, Naming, Office, Person, Regulation, Start, Trigger,
 };
 pub use reader::{Mistake, Mistakes};
 pub use topic::Topic;

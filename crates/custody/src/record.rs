@@ -390,6 +390,9 @@ pub enum Fact {
     /// The record of the retention digest before this one.
     #[n(210)]
     EarlierDigest,
+    /// What an inspection found wrong.
+    #[n(211)]
+    Problem,
 }
 
 impl Fact {
@@ -514,6 +517,7 @@ impl Fact {
             Self::Corrects => "corrects_record",
             Self::Divided => "divided",
             Self::EarlierDigest => "earlier_digest",
+            Self::Problem => "problem",
         }
     }
 }

@@ -13,10 +13,11 @@ use crate::{
     command::{
         AddDevice, AddUnit, AdvanceClock, NoteRefusal, RegisterPrincipal, RevokePrincipal, RotatePrincipal, Tick,
     },
-    device, digest, draw, keeper,
+    device, digest, draw, inspection, keeper,
     keeping::check_given,
-    leave, proposal,
+    leave,
     profile::Topic,
+    proposal,
     request::{self, field_missing},
     tables::{DEVICES, DeviceRow, PRINCIPALS, PRINCIPALS_BY_KEY, PrincipalRow, UNITS, UnitRow},
     unit, unit_change,
@@ -192,6 +193,7 @@ pub(crate) fn tick(decision: &mut Decision<'_>, command: &Tick) -> Result<Answer
     unit_change::take_effect(decision)?;
     leave::take_effect(decision)?;
     draw::pass(decision)?;
+    inspection::come_due(decision)?;
     Ok(Answer::Ticked(clock::read(decision.rows)?.t))
 }
 

@@ -14,9 +14,7 @@ use crate::{
     correction::Mistake,
     digest::Sum,
     floors::VersionRow,
-    keeping::{
-        Class, ClassRow, ExtensionRow, KeepingRow, RestrictionKind, RestrictionRow, TriggerRow,
-    },
+    keeping::{Class, ClassRow, ExtensionRow, KeepingRow, RestrictionKind, RestrictionRow, TriggerRow},
     retained::{
         self, CASE_ITEMS, CASE_TRANSFERS, CASES, CASES_BY_ITEM, CORRECTIONS, DISPOSAL_BY_ITEM, DISPOSAL_ITEMS,
         DISPOSALS, HOLDS, HOLDS_BY_CASE, HOLDS_BY_ITEM, ITEMS, KEEPING, KeptBatch, KeptCase, KeptCorrection, KeptFate,

@@ -451,11 +451,7 @@ fn item(row: &ItemRow) -> KeptItem {
     let mut labels = Vec::new();
     for (name, values) in &row.labels {
         let later = values.iter().filter(|value| value.seq != row.seq);
-        labels.extend(later.map(|value| KeptLabel {
-            seq: value.seq,
-            name: name.clone(),
-            value: value.value.clone(),
-        }));
+        labels.extend(later.map(|value| KeptLabel { seq: value.seq, name: name.clone(), value: value.value.clone() }));
     }
     labels.sort_by_key(|label| label.seq);
     let first = row.labels.iter().filter_map(|(name, values)| {

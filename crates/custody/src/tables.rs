@@ -23,6 +23,7 @@ use crate::{
     exemption::ExemptionRow,
     floors::VersionsRow,
     hold::HoldRow,
+    inspection::{DueRow, InspectionOf, ResultRow},
     interruption::InterruptionRow,
     keeper::KeepersRow,
     keeping::KeepingRow,
@@ -183,8 +184,13 @@ pub const INSPECTED: Table<(PrincipalId, ItemId), InspectedBy> = Table::new(85, 
 /// Targeted inspections, newest first: [`newest_first`] of the record's sequence.
 pub const TARGETS: Table<u64, TargetRow> = Table::new(86, "inspection_targets");
 
-/// What keeps the retention digest, under 0.
+/// What keeps the retention digest, under 0. The number is shared by three tables, told apart by the first part of their keys.
 pub const RETENTION_DIGEST: Table<u64, DigestRow> = Table::new(99, "retention_digest");
+/// Results of inspections, under 1: by inspection, item and record.
+pub const INSPECTION_RESULTS: Table<(u64, InspectionOf, ItemId, RecordSeq), ResultRow> =
+    Table::new(99, "inspection_results");
+/// What inspections found that is to be put right, under 2: by its date and the record that asks for it.
+pub const RECTIFICATIONS_DUE: Table<(u64, UnixMillis, RecordSeq), DueRow> = Table::new(99, "rectifications_due");
 
 /// A key part that sorts the greatest number first.
 #[must_use]

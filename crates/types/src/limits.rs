@@ -134,6 +134,8 @@ pub const UNITS_OF_CHANGE_MAX: usize = 64;
 pub const UNIT_MOVES_MAX: usize = 1000;
 /// Most times that one case is offered to another unit.
 pub const CASE_TRANSFERS_MAX: usize = 100;
+/// Most entries of one item in one inspection.
+pub const INSPECTION_ENTRIES_MAX: usize = 100;
 /// Most items that a draw selects from.
 pub const DRAW_ITEMS_MAX: usize = 100_000;
 /// Most items that a draw looks at to find those it selects from.

@@ -130,6 +130,14 @@ impl<A: Key, B: Key, C: Key> Key for (A, B, C) {
         self.2.write_to(bytes);
     }
 }
+impl<A: Key, B: Key, C: Key, D: Key> Key for (A, B, C, D) {
+    fn write_to(&self, bytes: &mut Vec<u8>) {
+        self.0.write_to(bytes);
+        self.1.write_to(bytes);
+        self.2.write_to(bytes);
+        self.3.write_to(bytes);
+    }
+}
 impl<K: Key> Key for &K {
     fn write_to(&self, bytes: &mut Vec<u8>) {
         (*self).write_to(bytes);

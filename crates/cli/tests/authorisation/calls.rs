@@ -29,8 +29,8 @@ use strongroom_proto::ingest::{
     UploadRequest, upload_request,
 };
 use strongroom_proto::inspection::{
-    DrawQuery, FetchDrawProofRequest, ListDrawsRequest, ListTargetsRequest, PreviewDrawRequest, RecordDrawRequest,
-    ShowDrawRequest, TargetItemsRequest,
+    AnswerRectificationRequest, DrawQuery, FetchDrawProofRequest, InspectionRef, ListDrawsRequest, ListTargetsRequest,
+    PreviewDrawRequest, RecordDrawRequest, RecordResultRequest, ShowDrawRequest, ShowSheetRequest, TargetItemsRequest,
 };
 use strongroom_proto::ledger::{
     FetchCheckpointRequest, FetchPolicyRequest, ListDigestsRequest, ListRecordsRequest, ListRetainedRequest,
@@ -302,6 +302,26 @@ pub(crate) fn table(certificate: Bytes) -> Vec<Call> {
                 complaint: "7".to_owned(),
                 reason: "a test".to_owned(),
             }
+        }),
+        row("/strongroom.inspection.v1.InspectionService/RecordResult", Act::InspectionResult, |key| {
+            RecordResultRequest {
+                idempotency_key: key,
+                inspection: Some(InspectionRef { draw_id: "DRAW-99".to_owned(), target_record_seq: 0 }),
+                item_id: Bytes::copy_from_slice(&[9; 16]),
+                ..Default::default()
+            }
+        }),
+        row("/strongroom.inspection.v1.InspectionService/AnswerRectification", Act::InspectionRectify, |key| {
+            AnswerRectificationRequest {
+                idempotency_key: key,
+                inspection: Some(InspectionRef { draw_id: "DRAW-99".to_owned(), target_record_seq: 0 }),
+                item_id: Bytes::copy_from_slice(&[9; 16]),
+                entry_record_seq: 1,
+                done: "x".to_owned(),
+            }
+        }),
+        row("/strongroom.inspection.v1.InspectionService/ShowSheet", Act::InspectionSheet, |_| ShowSheetRequest {
+            inspection: Some(InspectionRef { draw_id: "DRAW-99".to_owned(), target_record_seq: 0 }),
         }),
         row("/strongroom.inspection.v1.InspectionService/ListTargets", Act::DrawList, |_| {
             ListTargetsRequest::default()

@@ -96,4 +96,37 @@ impl Client {
         let request = inspection::ListTargetsRequest { page_size: page.size, page_token: page.token };
         unary!(self, InspectionServiceClient, list_targets, request)
     }
+
+    /// Enters what was found of one item of an inspection.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn record_result(&self, asked: inspection::RecordResultRequest) -> Result<RecordSeq, ClientError> {
+        let request = inspection::RecordResultRequest { idempotency_key: new_key().to_string(), ..asked };
+        Ok(RecordSeq(unary!(self, InspectionServiceClient, record_result, request)?.record_seq))
+    }
+
+    /// Says that what an inspection found wrong is put right.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn answer_rectification(
+        &self,
+        asked: inspection::AnswerRectificationRequest,
+    ) -> Result<RecordSeq, ClientError> {
+        let request = inspection::AnswerRectificationRequest { idempotency_key: new_key().to_string(), ..asked };
+        Ok(RecordSeq(unary!(self, InspectionServiceClient, answer_rectification, request)?.record_seq))
+    }
+
+    /// The sheet of an inspection.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn show_sheet(
+        &self,
+        of: inspection::InspectionRef,
+    ) -> Result<inspection::ShowSheetResponse, ClientError> {
+        let request = inspection::ShowSheetRequest { inspection: Some(of) };
+        unary!(self, InspectionServiceClient, show_sheet, request)
+    }
 }

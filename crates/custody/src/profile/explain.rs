@@ -238,6 +238,10 @@ fn use_lines(page: &mut Page, p: &Profile) {
         let heads: Vec<_> = inspection.heads.iter().map(|head| head.words.as_str()).collect();
         let en = format!("inspected by samples under {} heads", heads.len());
         page.line("inspection", format!("{}抽查：{}", inspection.words, heads.join("；")), en, &inspection.source);
+        if let Some(daily) = &inspection.daily {
+            let en = "heads of units inspect their own unit every day".to_owned();
+            page.line("inspection.daily", "各单位负责人对本单位日常检查".to_owned(), en, &daily.source);
+        }
     }
     if let Some(review) = &p.review {
         let standards: Vec<_> = review.standards.iter().map(|standard| standard.words.as_str()).collect();

@@ -463,6 +463,20 @@ pub struct Inspection {
     /// Where it says so.
     #[n(5)]
     pub source: Source,
+    /// Who looks into their own unit every day, besides.
+    #[n(6)]
+    pub daily: Option<DailyInspection>,
+}
+
+/// Inspection by the heads of units 日常检查, each of their own.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct DailyInspection {
+    /// Roles that inspect.
+    #[n(0)]
+    pub by: Vec<Role>,
+    /// Where it says so.
+    #[n(1)]
+    pub source: Source,
 }
 
 /// Review of a case's recordings by the legal office 案审.

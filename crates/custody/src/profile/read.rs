@@ -6,10 +6,10 @@ use strongroom_types::{ProfileName, Role, limits};
 use toml::{Spanned, de::DeTable};
 
 use super::{
-    ActRule, Activities, CaseReview, Code, Confidentiality, CustodianOf, Deadline, DeadlineException, Devices, Due,
-    Evening, Evidence, EvidenceTerm, Exemption, Floor, Form, Ingest, Inspection, Interruption, Labels, Layout,
-    LongTerm, Medium, Mistakes, Naming, Office, Over, Person, Profile, RecipientKind, Regulation, RequestAct, Source,
-    StandingView, Start, TEXT_BYTES_MAX, Topic, Trigger, chain,
+    ActRule, Activities, CaseReview, Code, Confidentiality, CustodianOf, DailyInspection, Deadline, DeadlineException,
+    Devices, Due, Evening, Evidence, EvidenceTerm, Exemption, Floor, Form, Ingest, Inspection, Interruption, Labels,
+    Layout, LongTerm, Medium, Mistakes, Naming, Office, Over, Person, Profile, RecipientKind, Regulation, RequestAct,
+    Source, StandingView, Start, TEXT_BYTES_MAX, Topic, Trigger, chain,
     reader::{Book, Section},
 };
 use crate::{Act, interruption::Cause, tables::DeviceType};
@@ -413,6 +413,11 @@ fn confidentiality(root: &Section<'_>, open: &mut Open) -> Vec<Confidentiality> 
 }
 
 fn inspection(section: &Section<'_>) -> Inspection {
+    let daily = section.section("daily").map(|daily| {
+        let read = DailyInspection { by: daily.roles("by"), source: daily.source() };
+        daily.done();
+        read
+    });
     Inspection {
         by: section.roles("by"),
         words: section.text("words"),
@@ -420,6 +425,7 @@ fn inspection(section: &Section<'_>) -> Inspection {
         heads: section.codes("heads"),
         report: section.maybe_text("report").unwrap_or_default(),
         source: section.source(),
+        daily,
     }
 }
 

@@ -56,13 +56,8 @@ fn fault() -> Command {
 }
 
 fn docking() -> Command {
-    let docking = Docking {
-        offset_ms: 0,
-        against: String::new(),
-        battery_percent: None,
-        free_bytes: None,
-        un_ingested: 0,
-    };
+    let docking =
+        Docking { offset_ms: 0, against: String::new(), battery_percent: None, free_bytes: None, un_ingested: 0 };
     Command::DockDevice(DockDevice { device: id("D5"), docking })
 }
 

@@ -30,7 +30,7 @@ const NEIQIU: &str = include_str!("../../../../profiles/neiqiu-weijian.toml");
 
 /// Units Q, X and N under the regulations that speak of inspection; ten sealed items of Q (1 to 10), two of X (11, 12),
 /// one of N (13).
-fn agencies() -> Cluster {
+pub(crate) fn agencies() -> Cluster {
     with_profiles(&[QIDONG, XIAMEN, NEIQIU])
 }
 
@@ -86,7 +86,7 @@ fn row_of(answer: Answer) -> DrawRow {
 
 /// A draw of 30 % of the items of Q.
 #[track_caller]
-fn a_draw(cluster: &mut Cluster) -> DrawRow {
+pub(crate) fn a_draw(cluster: &mut Cluster) -> DrawRow {
     recorded(cluster, "inspector", asked(over("Q"), 30, ""))
 }
 
@@ -126,7 +126,7 @@ fn refused(cluster: &mut Cluster, voter: NodeId, command: Command, reason: Reaso
 
 /// Every voter commits and reveals.
 #[track_caller]
-fn drawn(cluster: &mut Cluster, row: &DrawRow, run: u8) -> DrawRow {
+pub(crate) fn drawn(cluster: &mut Cluster, row: &DrawRow, run: u8) -> DrawRow {
     for voter in VOTERS {
         by(cluster, voter, commit(row, voter, share(voter, run)));
     }

@@ -561,6 +561,8 @@ fn act_of(command: &Command) -> Act {
         Command::CommitDraw(_) => Act::DrawCommit,
         Command::RevealDraw(_) => Act::DrawReveal,
         Command::TargetInspection(_) => Act::InspectionTarget,
+        Command::RecordResult(_) => Act::InspectionResult,
+        Command::AnswerRectification(_) => Act::InspectionRectify,
     }
 }
 
@@ -656,6 +658,8 @@ fn named_items(command: &Command) -> Vec<ItemId> {
         Command::LeavePrincipal(_) | Command::StayPrincipal(_) => Vec::new(),
         Command::RecordDraw(_) | Command::CommitDraw(_) | Command::RevealDraw(_) => Vec::new(),
         Command::TargetInspection(target) => target.items.clone(),
+        Command::RecordResult(result) => vec![result.item],
+        Command::AnswerRectification(answer) => vec![answer.item],
     }
 }
 

@@ -12,8 +12,8 @@ use strongroom_custody::{
     clock::{self, Reading},
     command::{AdvanceClock, Tick},
     correction::{ApproveCorrection, Mistake, ProposeCorrection, WithdrawCorrection},
-    hold::{HoldQuery, HoldScope, PlaceHold, ReleaseHold},
     digest,
+    hold::{HoldQuery, HoldScope, PlaceHold, ReleaseHold},
     keeping::{self, ExtendItem, TriggerItem},
     replay::Replay,
     retention,
@@ -153,7 +153,10 @@ impl World {
         let t = self.t();
         for record in records {
             let compared = self.replay.follow(RecordSeq(self.records), t, &record).expect("it can be followed");
-            assert!(compared.is_none_or(|compared| compared.agrees()), "the records come to another digest: {compared:?}");
+            assert!(
+                compared.is_none_or(|compared| compared.agrees()),
+                "the records come to another digest: {compared:?}"
+            );
             self.records += 1;
         }
         answer

@@ -14,8 +14,8 @@ use strongroom_custody::{
     replay::Replay,
     retained, retention,
     tables::{
-        CASE_ITEMS, CASES, CASES_BY_ITEM, CORRECTIONS, HOLDS, HOLDS_BY_ITEM, ITEMS, KEEPING, PROFILE_VERSIONS, PROFILES,
-        RETENTION_DIGEST, UNITS,
+        CASE_ITEMS, CASES, CASES_BY_ITEM, CORRECTIONS, HOLDS, HOLDS_BY_ITEM, ITEMS, KEEPING, PROFILE_VERSIONS,
+        PROFILES, RETENTION_DIGEST, UNITS,
     },
 };
 use strongroom_types::{
@@ -287,21 +287,13 @@ fn a_record_that_was_changed_is_found() {
         (Act::ItemExtend, |record| drop(record.facts.remove(&Fact::Until)), Err("does not say `until`")),
         (Act::HoldPlace, |record| record.items = vec![item(3)], Ok(vec![true, false])),
         (Act::CaseBind, |record| record.items = vec![item(2)], Ok(vec![true, false])),
-        (
-            Act::CaseArchive,
-            |record| drop(record.facts.insert(Fact::Term, "12 months".into())),
-            Ok(vec![true, false]),
-        ),
+        (Act::CaseArchive, |record| drop(record.facts.insert(Fact::Term, "12 months".into())), Ok(vec![true, false])),
         (
             Act::CorrectionPropose,
             |record| drop(record.facts.insert(Fact::Corrects, 0.into())),
             Err("no record before it set"),
         ),
-        (
-            Act::ProfileActivate,
-            |record| drop(record.facts.insert(Fact::FloorMonths, 1.into())),
-            Ok(vec![false, false]),
-        ),
+        (Act::ProfileActivate, |record| drop(record.facts.insert(Fact::FloorMonths, 1.into())), Ok(vec![false, false])),
     ];
     for (act, change, expected) in changes {
         let mut altered = records.clone();

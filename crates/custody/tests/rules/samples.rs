@@ -1,6 +1,8 @@
 //! One sample of every command. Those that name a request, session or item name one that does not exist, so that the
 //! roles are the only thing that a fresh cluster can hold against them.
 
+use std::collections::BTreeMap;
+
 use strongroom_custody::{
     Act, Command,
     activity::{
@@ -28,6 +30,7 @@ use strongroom_custody::{
     erasure::{AttestKeys, CloseLost, Keeper, NoteErasure, SweepDisposed},
     exemption::{ConsentOffice, RecordExemption},
     hold::{HoldQuery, HoldScope, PlaceHold, ReleaseHold},
+    inspection::{AnswerRectification, HeadResult, InspectionOf, RecordResult, Rectification},
     interruption::{Cause, RecordInterruption, VoiceNote},
     keeper::NameKeeper,
     keeping::{Class, ClassifyItem, ExtendItem, RestrictItem, RestrictionKind, TriggerItem},
@@ -168,6 +171,22 @@ pub(crate) fn of_clients() -> Vec<Command> {
             items: vec![item(8)],
             complaint: "12345-0077".to_owned(),
             reason: "投诉".to_owned(),
+        }),
+        Command::RecordResult(Box::new(RecordResult {
+            of: InspectionOf::Draw(DrawId(1)),
+            item: item(8),
+            heads: BTreeMap::from([("conduct".to_owned(), HeadResult { met: false, note: "未亮证".to_owned() })]),
+            problem: "未亮证".to_owned(),
+            rectification: Some(Rectification { measure: "培训".to_owned(), responsible: id("li"), due: START }),
+            report_period: "2026Q1".to_owned(),
+            corrects: Some(RecordSeq(5)),
+            reason: "复看".to_owned(),
+        })),
+        Command::AnswerRectification(AnswerRectification {
+            of: InspectionOf::Target(RecordSeq(4)),
+            item: item(8),
+            entry: RecordSeq(5),
+            done: "已培训".to_owned(),
         }),
     ]
     .into_iter()
@@ -545,6 +564,8 @@ pub(crate) const fn number(command: &Command) -> u8 {
         Command::CommitDraw(_) => 132,
         Command::RevealDraw(_) => 133,
         Command::TargetInspection(_) => 134,
+        Command::RecordResult(_) => 145,
+        Command::AnswerRectification(_) => 146,
     }
 }
 
@@ -563,6 +584,7 @@ fn there_is_a_sample_of_every_command() {
             .chain([86])
             .chain(110..=116)
             .chain(120..=134)
+            .chain(145..=146)
             .collect::<Vec<_>>()
     );
 }

@@ -8,18 +8,22 @@ use strongroom_custody::{
         row::{DrawRow, DrawState, TargetRow, VoterRow},
     },
     hold::HoldQuery,
+    inspection::{self, AnswerRectification, InspectionOf, RecordResult, ResultRow},
+    item,
     tables::{DRAWS, TARGETS},
 };
 use strongroom_proto::{
     convert,
     inspection::{
-        Draw, DrawQuery, DrawState as WireState, DrawVoter, FetchDrawProofRequest, FetchDrawProofResponse,
-        ListDrawsRequest, ListDrawsResponse, ListTargetsRequest, ListTargetsResponse, PreviewDrawRequest,
-        PreviewDrawResponse, RecordDrawRequest, RecordDrawResponse, ShowDrawRequest, ShowDrawResponse, Target,
-        TargetItemsRequest, TargetItemsResponse, inspection_service_server::InspectionService,
+        AnswerRectificationRequest, AnswerRectificationResponse, Draw, DrawQuery, DrawState as WireState, DrawVoter,
+        FetchDrawProofRequest, FetchDrawProofResponse, HeadResult, InspectionHead, InspectionRef, ListDrawsRequest,
+        ListDrawsResponse, ListTargetsRequest, ListTargetsResponse, PreviewDrawRequest, PreviewDrawResponse,
+        RecordDrawRequest, RecordDrawResponse, RecordResultRequest, RecordResultResponse, Rectification, ResultEntry,
+        SheetLine, ShowDrawRequest, ShowDrawResponse, ShowSheetRequest, ShowSheetResponse, Target, TargetItemsRequest,
+        TargetItemsResponse, inspection_service_server::InspectionService,
     },
 };
-use strongroom_types::{DrawId, ItemId, NodeId, Refusal, limits};
+use strongroom_types::{DrawId, ItemId, NodeId, RecordSeq, Refusal, UnixMillis, limits, rows::Rows};
 use tonic::{Request, Response, Status};
 
 use crate::edge::{Edge, Reading, bound, page_size, page_token, parsed, unexpected};
@@ -141,6 +145,155 @@ impl InspectionService for Inspections {
         let next = page.last().filter(|_| page.len() == wanted).map_or_else(Bytes::new, |(key, _)| key.clone().into());
         let shown = page.iter().map(|(_, row)| row).filter(|row| draw::reaches(&who, row.unit.as_ref()).is_ok());
         Ok(Response::new(ListTargetsResponse { targets: shown.map(target).collect(), next_page_token: next }))
+    }
+
+    async fn record_result(
+        &self,
+        request: Request<RecordResultRequest>,
+    ) -> Result<Response<RecordResultResponse>, Status> {
+        let caller = self.0.caller(&request).await?;
+        let mut asked = request.into_inner();
+        let idempotency = bound!("RecordResult", asked)?;
+        let command = parsed(result(asked))?;
+        let seq = self.0.record(&caller, custody::Command::RecordResult(Box::new(command)), idempotency).await?;
+        Ok(Response::new(RecordResultResponse { record_seq: seq }))
+    }
+
+    async fn answer_rectification(
+        &self,
+        request: Request<AnswerRectificationRequest>,
+    ) -> Result<Response<AnswerRectificationResponse>, Status> {
+        let caller = self.0.caller(&request).await?;
+        let mut asked = request.into_inner();
+        let idempotency = bound!("AnswerRectification", asked)?;
+        let command = AnswerRectification {
+            of: parsed(inspection_of(asked.inspection))?,
+            item: parsed(convert::fixed("item_id", &asked.item_id))?,
+            entry: RecordSeq(asked.entry_record_seq),
+            done: asked.done,
+        };
+        let seq = self.0.record(&caller, custody::Command::AnswerRectification(command), idempotency).await?;
+        Ok(Response::new(AnswerRectificationResponse { record_seq: seq }))
+    }
+
+    async fn show_sheet(&self, request: Request<ShowSheetRequest>) -> Result<Response<ShowSheetResponse>, Status> {
+        let caller = self.0.caller(&request).await?;
+        let of = parsed(inspection_of(request.into_inner().inspection))?;
+        let reading = Reading::of(Act::InspectionSheet);
+        let now = self.0.system().clock.wall();
+        let sheet = self.0.look(&caller, reading, |look| sheet(&**look.rows, &look.principal, of, now)).await?;
+        Ok(Response::new(sheet))
+    }
+}
+
+fn inspection_of(of: Option<InspectionRef>) -> Result<InspectionOf, Refusal> {
+    let of = convert::required("inspection", of)?;
+    match (of.draw_id.is_empty(), of.target_record_seq) {
+        (false, 0) => Ok(InspectionOf::Draw(convert::parsed("draw_id", &of.draw_id)?)),
+        (true, seq) if seq > 0 => Ok(InspectionOf::Target(RecordSeq(seq))),
+        (_, _) => Err(Refusal::invalid("an inspection is named by its draw or by its record, one of the two")),
+    }
+}
+
+fn result(asked: RecordResultRequest) -> Result<RecordResult, Refusal> {
+    if asked.heads.len() > limits::LABELS_MAX {
+        return Err(Refusal::invalid(format!("a result has at most {} heads", limits::LABELS_MAX)));
+    }
+    let head = |(code, head): (String, HeadResult)| (code, inspection::HeadResult { met: head.met, note: head.note });
+    let rectification = |asked: Rectification| {
+        Ok::<_, Refusal>(inspection::Rectification {
+            measure: asked.measure,
+            responsible: convert::parsed("responsible", &asked.responsible)?,
+            due: convert::instant("due_unix_ms", asked.due_unix_ms)?,
+        })
+    };
+    Ok(RecordResult {
+        of: inspection_of(asked.inspection)?,
+        item: convert::fixed("item_id", &asked.item_id)?,
+        heads: asked.heads.into_iter().map(head).collect(),
+        problem: asked.problem,
+        rectification: asked.rectification.map(rectification).transpose()?,
+        report_period: asked.report_period,
+        corrects: Some(asked.corrects_record_seq).filter(|seq| *seq > 0).map(RecordSeq),
+        reason: asked.reason,
+    })
+}
+
+fn sheet(
+    rows: &dyn Rows,
+    who: &custody::tables::PrincipalRow,
+    of: InspectionOf,
+    now: UnixMillis,
+) -> Result<ShowSheetResponse, custody::access::Stop> {
+    let sheet = inspection::sheet(rows, of)?;
+    draw::reaches(who, sheet.subject.unit.as_ref())?;
+    let (ratio_percent, seed) = match of {
+        InspectionOf::Draw(id) => {
+            let row = draw::read(rows, id)?;
+            let seed = match &row.state {
+                DrawState::Completed(seed, _) => Bytes::copy_from_slice(seed.as_bytes()),
+                _ => Bytes::new(),
+            };
+            (row.ratio_percent, seed)
+        }
+        InspectionOf::Target(_) => (0, Bytes::new()),
+    };
+    let mut heads: Vec<InspectionHead> = Vec::new();
+    for id in &sheet.subject.items {
+        // The heads of an item that is gone stand in its entries.
+        let Ok(sealed) = item::sealed(rows, *id) else { continue };
+        let (_, row) = custody::upload::newest_profile(rows, &sealed.retention.profile)?;
+        for head in row.profile.inspection.into_iter().flat_map(|inspection| inspection.heads) {
+            if heads.iter().all(|known| known.code != head.code) {
+                heads.push(InspectionHead { code: head.code, words: head.words });
+            }
+        }
+    }
+    Ok(ShowSheetResponse {
+        inspector: sheet.subject.inspector.to_string(),
+        ratio_percent,
+        seed,
+        heads,
+        missing_count: u32::try_from(sheet.missing()).unwrap_or(u32::MAX),
+        lines: sheet
+            .lines
+            .iter()
+            .map(|(item, entries)| SheetLine {
+                item_id: Bytes::copy_from_slice(item.as_bytes()),
+                entries: entries.iter().map(|row| entry(row, now)).collect(),
+            })
+            .collect(),
+    })
+}
+
+fn entry(row: &ResultRow, now: UnixMillis) -> ResultEntry {
+    let head = |(code, head): (&String, &inspection::HeadResult)| {
+        (code.clone(), HeadResult { met: head.met, note: head.note.clone() })
+    };
+    let (corrects, reason) = row.corrects.clone().map_or((0, String::new()), |(seq, why)| (seq.0, why));
+    let (done, done_by, done_at) = match &row.answered {
+        Some(answered) => (answered.done.clone(), answered.by.to_string(), answered.at.0),
+        None => (String::new(), String::new(), 0),
+    };
+    ResultEntry {
+        heads: row.heads.iter().map(head).collect(),
+        problem: row.problem.clone(),
+        rectification: row.rectification.as_ref().map(|asked| Rectification {
+            measure: asked.measure.clone(),
+            responsible: asked.responsible.to_string(),
+            due_unix_ms: asked.due.0,
+        }),
+        report_period: row.report_period.clone(),
+        by: row.by.to_string(),
+        at_unix_ms: row.at.0,
+        record_seq: row.seq.0,
+        corrects_record_seq: corrects,
+        reason,
+        done,
+        done_by,
+        done_at_unix_ms: done_at,
+        state: row.state(now).unwrap_or_default().to_owned(),
+        rule: row.rule.clone(),
     }
 }
 

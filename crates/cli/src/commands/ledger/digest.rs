@@ -32,7 +32,8 @@ impl Digest {
             Self::Latest => {
                 let newest = auditor.client.list_digests(None, 1).await?;
                 let newest = newest.first().ok_or_else(|| {
-                    Failure::failed("no digest was recorded yet").hint("the first tick of the compliance clock records one")
+                    Failure::failed("no digest was recorded yet")
+                        .hint("the first tick of the compliance clock records one")
                 })?;
                 check(auditor, newest).await?;
                 globals.output().show(&told(newest), |page| {

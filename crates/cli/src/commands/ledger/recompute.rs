@@ -130,8 +130,7 @@ fn recompute(records: &Path, rows: Option<&Path>, policy: Option<&str>) -> Resul
 impl<'a> Audit<'a> {
     fn begin(path: &'a Path, policy: Option<&str>) -> Result<Self, Failure> {
         let mut records = JsonLines::open(path)?;
-        let head: HeadLine =
-            records.next()?.ok_or_else(|| Failure::failed(format!("{} is empty", path.display())))?;
+        let head: HeadLine = records.next()?.ok_or_else(|| Failure::failed(format!("{} is empty", path.display())))?;
         let unreadable = |error: &dyn std::error::Error| Failure::caused_by("could not verify the checkpoint", error);
         let head = match policy {
             Some(policy) => {
@@ -211,9 +210,8 @@ impl<'a> Audit<'a> {
             ))
             .hint("export the records after the rows: `strongroom ledger export`"));
         }
-        let bytes = |text: &str| {
-            hex::decode(text).map_err(|error| Failure::caused_by("could not read the rows", &error))
-        };
+        let bytes =
+            |text: &str| hex::decode(text).map_err(|error| Failure::caused_by("could not read the rows", &error));
         let (after, last) = (bytes(&page.after)?, page.last.as_deref().map(bytes).transpose()?);
         let rows = page.rows.iter().map(|(key, value)| Ok((bytes(key)?, bytes(value)?)));
         let rows = rows.collect::<Result<Vec<_>, Failure>>()?;
