@@ -179,6 +179,7 @@ mod tests {
             "strongroom inspection list",
             "strongroom correction propose extension 01010101010101010101010101010101 --record 4 --reason x",
             "strongroom correction propose archive C-1 --record 4 --date 2026-03-01T00:00:00 --permanent --reason x",
+            "strongroom correction propose outages 41=0s 57=3d4h --unrecorded -2h --reason x --dry-run",
             "strongroom correction approve COR-1",
             "strongroom correction withdraw COR-1 --reason x",
             "strongroom correction list",

@@ -633,8 +633,16 @@ impl Client {
     }
 }
 
-/// The clock of a trial cluster.
+/// The compliance clock.
 impl Client {
+    /// The clock, its outages and what was corrected of them.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn show_clock(&self) -> Result<cluster::ShowClockResponse, ClientError> {
+        unary!(self, ClusterServiceClient, show_clock, cluster::ShowClockRequest {})
+    }
+
     /// Lets time pass, where the cluster is a trial.
     ///
     /// # Errors

@@ -306,6 +306,10 @@ acts! {
     165 DrawList "draw.list" [UnitHead Legal Head Inspector Auditor];
     /// Records that items are inspected because a complaint names them.
     166 InspectionTarget "inspection.target" [UnitHead Legal Head Inspector];
+    /// Reads the compliance clock with its outages, and asks what a correction of them would come to.
+    182 ClockShow "clock.show" [Legal Head Inspector Ops Security Auditor];
+    /// Puts a correction of outages in force.
+    183 ClockCorrect "clock.correct" [];
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ pub mod item;
 pub mod keeping;
 pub mod mandate;
 pub mod naming;
+pub mod outage;
 pub mod profile;
 pub mod proposal;
 pub mod record;

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::bytes::ByteVec;
 use strongroom_types::{
-    ActivityId, BatchId, CaseId, ChunkDigest, ChunkIndex, ClusterId, DeviceId, DiskId, DrawId, HoldId, ItemDigest,
-    ItemId, KeyHash, NodeId, PlacementEpoch, PrincipalId, ProfileName, RecordSeq, RequestId, Role, SessionId,
-    Sha256Digest, ShardIndex, SubtreeValue, UnitId, UnixMillis, UploadEpoch, VolumeId, rows::Table,
+    ActivityId, BatchId, CaseId, ChunkDigest, ChunkIndex, ClusterId, CorrectionId, DeviceId, DiskId, DrawId, HoldId,
+    ItemDigest, ItemId, KeyHash, NodeId, PlacementEpoch, PrincipalId, ProfileName, RecordSeq, RequestId, Role,
+    SessionId, Sha256Digest, ShardIndex, SubtreeValue, UnitId, UnixMillis, UploadEpoch, VolumeId, rows::Table,
 };
 
 use crate::{
@@ -28,6 +28,7 @@ use crate::{
     leave::LeaveRow,
     mandate::MandatesRow,
     notice::NoticeRow,
+    outage::OutageRow,
     profile::Profile,
     proposal::ProposalRow,
     request::RequestRow,
@@ -181,6 +182,10 @@ pub const DRAWS_OPEN: Table<DrawId, DrawId> = Table::new(84, "draws_open");
 pub const INSPECTED: Table<(PrincipalId, ItemId), InspectedBy> = Table::new(85, "inspected");
 /// Targeted inspections, newest first: [`newest_first`] of the record's sequence.
 pub const TARGETS: Table<u64, TargetRow> = Table::new(86, "inspection_targets");
+/// Recorded outages of the compliance clock, newest first: [`newest_first`] of the record's sequence.
+pub const OUTAGES: Table<u64, OutageRow> = Table::new(70, "outages");
+/// The correction of outages that waits, where one does.
+pub const OUTAGE_CORRECTION: Table<(), CorrectionId> = Table::new(71, "outage_correction");
 
 /// A key part that sorts the greatest number first.
 #[must_use]

@@ -2,11 +2,14 @@
 
 use clap::Subcommand;
 use serde_json::{Value, json};
-use strongroom_proto::cluster::{BadShard, DiskStatus, NodeStatus, ShowStatusResponse, VolumeStatus};
+use strongroom_proto::cluster::{
+    BadShard, DiskStatus, NodeStatus, Outage, ShowClockResponse, ShowStatusResponse, VolumeStatus,
+};
 use strongroom_types::limits;
 
 use crate::failure::Failure;
-use crate::output::short_size;
+use crate::output::{Output, short_size};
+use crate::parse::length_text;
 use crate::session::{Globals, Usual};
 use crate::shown;
 
@@ -36,85 +39,156 @@ impl Cluster {
     /// Does it.
     pub(crate) async fn run(self, globals: &Globals) -> Result<(), Failure> {
         let client = globals.client(Usual::Ops)?;
-        if let Self::AdvanceClock { days, reason } = &self {
-            let record = client.advance_clock(i64::from(*days) * DAY_MS, reason).await?;
-            return globals.output().show(&json!({ "days": days, "record": record.0 }), |page| {
-                page.facts(&[("record", record.to_string())]);
-            });
-        }
-        let status = client.show_status().await?;
         match self {
-            Self::Status => globals.output().show(&status_json(&status), |page| {
-                page.facts(&[
-                    ("cluster", hex::encode(&status.cluster_id)),
-                    ("trial", if status.trial { "yes".to_owned() } else { String::new() }),
-                    ("leader", status.leader.clone()),
-                    ("term", status.term.to_string()),
-                    ("items", status.items.to_string()),
-                    ("ledger", status.ledger_size.to_string()),
-                    ("checkpoint", status.checkpoint_size.to_string()),
-                    ("compliance clock", shown::time(status.clock_unix_ms)),
-                    ("repair queue", status.repair_queue.to_string()),
-                ]);
-                page.line("");
-                page.table(
-                    &["node", "district", "state", "raft role", "applied", "bad shards", "disks", "address"],
-                    &status.nodes.iter().map(node_row).collect::<Vec<_>>(),
-                );
-                page.line("");
-                page.table(
-                    &["volume", "scheme", "state", "size", "slots"],
-                    &status.volumes.iter().map(volume_row).collect::<Vec<_>>(),
-                );
-                if !status.bad_shards.is_empty() {
-                    page.line("");
-                    page.table(
-                        &["bad shard", "item", "volume", "node", "disk", "first seen"],
-                        &status.bad_shards.iter().map(bad_shard_row).collect::<Vec<_>>(),
-                    );
-                }
-            }),
-            Self::Clock | Self::AdvanceClock { .. } => show_clock(globals, &status),
+            Self::Status => show_status(globals, &client.show_status().await?),
+            Self::Clock => show_clock(globals, &client.show_clock().await?),
+            Self::AdvanceClock { days, reason } => {
+                let record = client.advance_clock(i64::from(days) * DAY_MS, &reason).await?;
+                globals.output().show(&json!({ "days": days, "record": record.0 }), |page| {
+                    page.facts(&[("record", record.to_string())]);
+                })
+            }
         }
     }
 }
 
-fn show_clock(globals: &Globals, status: &ShowStatusResponse) -> Result<(), Failure> {
-    let behind_ms = status.wall_unix_ms.saturating_sub(status.clock_unix_ms);
-    let unexplained_ms = behind_ms.saturating_sub(status.outages_ms);
-    let trusted = unexplained_ms.saturating_abs() <= limits::CLOCK_APART_MS_MAX;
+fn show_status(globals: &Globals, status: &ShowStatusResponse) -> Result<(), Failure> {
+    globals.output().show(&status_json(status), |page| {
+        page.facts(&[
+            ("cluster", hex::encode(&status.cluster_id)),
+            ("trial", if status.trial { "yes".to_owned() } else { String::new() }),
+            ("leader", status.leader.clone()),
+            ("term", status.term.to_string()),
+            ("items", status.items.to_string()),
+            ("ledger", status.ledger_size.to_string()),
+            ("checkpoint", status.checkpoint_size.to_string()),
+            ("compliance clock", shown::time(status.clock_unix_ms)),
+            ("repair queue", status.repair_queue.to_string()),
+        ]);
+        page.line("");
+        page.table(
+            &["node", "district", "state", "raft role", "applied", "bad shards", "disks", "address"],
+            &status.nodes.iter().map(node_row).collect::<Vec<_>>(),
+        );
+        page.line("");
+        page.table(
+            &["volume", "scheme", "state", "size", "slots"],
+            &status.volumes.iter().map(volume_row).collect::<Vec<_>>(),
+        );
+        if !status.bad_shards.is_empty() {
+            page.line("");
+            page.table(
+                &["bad shard", "item", "volume", "node", "disk", "first seen"],
+                &status.bad_shards.iter().map(bad_shard_row).collect::<Vec<_>>(),
+            );
+        }
+    })
+}
+
+fn show_clock(globals: &Globals, clock: &ShowClockResponse) -> Result<(), Failure> {
+    let behind_ms = clock.wall_unix_ms.saturating_sub(clock.clock_unix_ms);
+    let unexplained_ms = behind_ms.saturating_sub(clock.outages_ms).saturating_sub(clock.corrected_ms);
     let json = json!({
-        "clock": shown::time(status.clock_unix_ms),
-        "wall": shown::time(status.wall_unix_ms),
+        "clock": shown::time(clock.clock_unix_ms),
+        "wall": shown::time(clock.wall_unix_ms),
         "behind_ms": behind_ms,
-        "outages_ms": status.outages_ms,
+        "outages_ms": clock.outages_ms,
+        "corrected_ms": clock.corrected_ms,
         "unexplained_ms": unexplained_ms,
-        "trusted": trusted,
-        "trial": status.trial,
-        "trial_ms": status.trial_ms,
+        "trusted": clock.trusted,
+        "trial": clock.trial,
+        "trial_ms": clock.trial_ms,
+        "outages": clock.outages.iter().map(outage_json).collect::<Vec<_>>(),
+        "waiting_correction": shown::some(&clock.waiting_correction_id),
     });
     let output = globals.output();
     output.show(&json, |page| {
+        let unless_0 = |ms: i64| if ms == 0 { String::new() } else { length_text(ms) };
         page.facts(&[
-            ("compliance clock", shown::time(status.clock_unix_ms)),
-            ("wall clock", shown::time(status.wall_unix_ms)),
-            ("clock behind wall", format!("{behind_ms} ms")),
-            ("recorded outages", format!("{} ms", status.outages_ms)),
-            ("unexplained", format!("{unexplained_ms} ms")),
-            ("set ahead", if status.trial_ms == 0 { String::new() } else { format!("{} ms", status.trial_ms) }),
+            ("compliance clock", shown::time(clock.clock_unix_ms)),
+            ("wall clock", shown::time(clock.wall_unix_ms)),
+            ("clock behind wall", length_text(behind_ms)),
+            ("recorded outages", length_text(clock.outages_ms)),
+            ("corrected by", unless_0(clock.corrected_ms)),
+            ("unexplained", length_text(unexplained_ms)),
+            ("set ahead", unless_0(clock.trial_ms)),
+            ("waiting correction", clock.waiting_correction_id.clone()),
         ]);
-        if !trusted {
+        if !clock.outages.is_empty() {
+            page.line("");
+            page.table(
+                &["outage", "recorded length", "counted length", "compliance clock", "wall clock", "correction"],
+                &clock.outages.iter().map(outage_row).collect::<Vec<_>>(),
+            );
+            page.line("");
+        }
+        if !clock.trusted {
             page.line(output.pick(
-                "CLOCK_UNTRUSTED (C2): more than 24 hours are unexplained, so nothing is disposed of. Find out which clock is wrong; \
-                 footage is taken, read and handed out as always.",
-                "CLOCK_UNTRUSTED（C2）：超过24小时的差异无法解释，销毁已冻结。请查明哪个时钟有误；入库、查阅和提供照常进行。",
+                "CLOCK_UNTRUSTED (C2): more than 24 hours are unexplained, so nothing is disposed of. Footage is taken, read and handed \
+                 out as always.",
+                "CLOCK_UNTRUSTED（C2）：超过24小时的差异无法解释，销毁已冻结；入库、查阅和提供照常进行。",
             ));
+            page.line(what_mends(output, clock, behind_ms, unexplained_ms));
         }
         page.line(output.pick(
             "The clock never runs ahead of a majority of the voters; behind only keeps evidence longer.",
             "合规时钟不会快于多数投票节点；落后只会延长保存。",
         ));
     })
+}
+
+/// What thaws a clock that is not trusted, if the wall clocks are right as they are now.
+fn what_mends(output: Output, clock: &ShowClockResponse, behind_ms: i64, unexplained_ms: i64) -> String {
+    let waits = &clock.waiting_correction_id;
+    if !waits.is_empty() {
+        return output
+            .pick("A correction waits: strongroom correction show ", "已有更正待生效：strongroom correction show ")
+            .to_owned()
+            + waits;
+    }
+    if behind_ms < -limits::CLOCK_APART_MS_MAX {
+        return output
+            .pick(
+                "The wall clocks of a majority are behind the compliance clock, which waits for them. Set them right; where they are \
+                 right, nothing is due before they have come to it.",
+                "多数投票节点的墙上时钟落后于合规时钟，合规时钟在等待。请校准墙上时钟；若墙上时钟无误，在追上之前没有资料到期。",
+            )
+            .to_owned();
+    }
+    let told = output.pick(
+        "Find out which clocks are wrong and set them right. If the wall clocks are right as they are now, legal and head correct \
+         what was recorded: ",
+        "请查明并校准有误的时钟。若墙上时钟现已无误，由法制与主要负责人更正已记录的中断：",
+    );
+    // What an outage was recorded too long by, or what no record names.
+    let is_false = |outage: &&Outage| outage.right_ms >= -unexplained_ms;
+    let which = match clock.outages.iter().find(is_false).filter(|_| unexplained_ms < 0) {
+        Some(outage) => format!("{}={}", outage.record_seq, length_text(outage.right_ms + unexplained_ms)),
+        None => format!("--unrecorded={}", length_text(unexplained_ms)),
+    };
+    format!("{told}strongroom correction propose outages {which} --reason …")
+}
+
+fn outage_json(outage: &Outage) -> Value {
+    json!({
+        "record": outage.record_seq,
+        "length_ms": outage.length_ms,
+        "right_ms": outage.right_ms,
+        "clock": shown::time(outage.clock_unix_ms),
+        "wall": shown::time(outage.wall_unix_ms),
+        "correction": shown::some(&outage.correction_id),
+    })
+}
+
+fn outage_row(outage: &Outage) -> Vec<String> {
+    vec![
+        format!("#{}", outage.record_seq),
+        length_text(outage.length_ms),
+        length_text(outage.right_ms),
+        shown::time(outage.clock_unix_ms),
+        shown::time(outage.wall_unix_ms),
+        outage.correction_id.clone(),
+    ]
 }
 
 /// The status as JSON; scripts rely on `nodes[].{name,district,state,raft_role}` and `leader`.

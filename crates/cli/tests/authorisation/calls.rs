@@ -17,7 +17,7 @@ use strongroom_proto::admin::{
 use strongroom_proto::catalog::{
     ExplainItemRequest, LabelItemRequest, ListItemRecordsRequest, ListItemsRequest, ShowItemRequest,
 };
-use strongroom_proto::cluster::{AdvanceClockRequest, ShowStatusRequest};
+use strongroom_proto::cluster::{AdvanceClockRequest, ShowClockRequest, ShowStatusRequest};
 use strongroom_proto::disposal::close_lost_request::Lost;
 use strongroom_proto::disposal::{
     ApproveDisposalRequest, CloseLostRequest, ExecuteDisposalRequest, FetchCertificateRequest, ListDisposalsRequest,
@@ -585,6 +585,7 @@ pub(crate) fn table(certificate: Bytes) -> Vec<Call> {
         }),
         row("/strongroom.ledger.v1.LedgerService/FetchPolicy", Act::LedgerProve, |_| FetchPolicyRequest {}),
         row("/strongroom.cluster.v1.ClusterService/ShowStatus", Act::ClusterStatus, |_| ShowStatusRequest {}),
+        row("/strongroom.cluster.v1.ClusterService/ShowClock", Act::ClockShow, |_| ShowClockRequest {}),
         // Nobody lets time pass by 0: whoever may is told so.
         row("/strongroom.cluster.v1.ClusterService/AdvanceClock", Act::ClockAdvance, |key| AdvanceClockRequest {
             idempotency_key: key,

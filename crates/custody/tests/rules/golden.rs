@@ -19,6 +19,7 @@ use strongroom_custody::{
     hold::{HoldQuery, HoldRow, HoldState},
     keeping::{Class, ClassRow, ExtensionRow, KeepingRow, RestrictionKind, RestrictionRow, TriggerRow},
     mandate::{Mandate, MandateEnd, MandateKind, MandateScope, MandatesRow, UnderMandate},
+    outage::{OutageRow, RightOutage},
     profile::{Profile, RequestAct},
     proposal::{ProposalApproval, ProposalRow},
     request::{RequestRow, RequestState, RequestStep},
@@ -149,6 +150,8 @@ fn rows_are_stored_as_they_always_were() {
         line("corrections trigger", &correction(Mistake::Trigger(item(1), RecordSeq(3)))),
         line("corrections binding", &correction(Mistake::Binding(id("C-1"), item(1)))),
         line("corrections archive", &correction(Mistake::Archive(id("C-1"), RecordSeq(3), archive()))),
+        line("corrections outages", &CorrectionRow { effected: Some(RecordSeq(12)), ..correction(outages()) }),
+        line("outages", &outage()),
         line("quarantine_releases", &taken(Role::Custodian)),
         line("disposals proposed", &batch(BatchState::Proposed, None)),
         line("disposals withdrawn", &batch(BatchState::Withdrawn(id("legal"), "objection".to_owned()), None)),
@@ -266,6 +269,24 @@ fn correction(mistake: Mistake) -> CorrectionRow {
         proposed: taken(Role::Legal),
         approved: Some(ApprovedRow { step: taken(Role::Head), in_force: START }),
         withdrawn: None,
+        effected: None,
+    }
+}
+
+fn outages() -> Mistake {
+    let right = |outage, right_ms| RightOutage { outage, right_ms };
+    Mistake::Outages(vec![right(Some(RecordSeq(3)), 60_000), right(None, -5)])
+}
+
+fn outage() -> OutageRow {
+    let wall = START.plus_ms(70_000);
+    OutageRow {
+        seq: RecordSeq(3),
+        length_ms: 70_000,
+        t: START,
+        wall,
+        right_ms: 60_000,
+        corrected: Some(CorrectionId(1)),
     }
 }
 
@@ -506,7 +527,15 @@ fn reading(ended: Option<RecordSeq>) -> SessionRow {
 
 fn clock() -> ClockRow {
     let reading = ReadingRow { node: NodeId(1), boot_id: [7; 16], boottime_ms: 90_000, t: START };
-    ClockRow { t: START, wall: START.plus_ms(5), readings: vec![reading], outages_ms: 60_000, trial_ms: 0, ticks: 7 }
+    ClockRow {
+        t: START,
+        wall: START.plus_ms(5),
+        readings: vec![reading],
+        outages_ms: 60_000,
+        ticks: 7,
+        corrected_ms: -5,
+        ..ClockRow::default()
+    }
 }
 
 #[test]

@@ -8,14 +8,15 @@ use strongroom_custody::{
     access::Stop,
     clock,
     command::AdvanceClock,
-    tables::{CLUSTER, COUNTERS},
+    outage::OutageRow,
+    tables::{CLUSTER, COUNTERS, OUTAGE_CORRECTION, OUTAGES},
 };
 use strongroom_engine::machine::CHECKPOINT;
 use strongroom_ledger::tree;
 use strongroom_metastore::MetastoreMetrics;
 use strongroom_proto::cluster::{
-    AdvanceClockRequest, AdvanceClockResponse, BadShard, DiskStatus, NodeStatus, ShowStatusRequest, ShowStatusResponse,
-    VolumeStatus, cluster_service_server::ClusterService,
+    AdvanceClockRequest, AdvanceClockResponse, BadShard, DiskStatus, NodeStatus, Outage, ShowClockRequest,
+    ShowClockResponse, ShowStatusRequest, ShowStatusResponse, VolumeStatus, cluster_service_server::ClusterService,
 };
 use strongroom_topology::{NodeRow, NodeState, RepairRow, VolumeRow, faults, read};
 use strongroom_types::{
@@ -43,6 +44,12 @@ impl ClusterService for Cluster {
         let caller = self.edge.caller(&request).await?;
         let status = self.edge.look(&caller, Reading::of(Act::ClusterStatus), |look| self.status(&**look.rows)).await?;
         Ok(Response::new(status))
+    }
+
+    async fn show_clock(&self, request: Request<ShowClockRequest>) -> Result<Response<ShowClockResponse>, Status> {
+        let caller = self.edge.caller(&request).await?;
+        let shown = self.edge.look(&caller, Reading::of(Act::ClockShow), |look| shown_clock(&**look.rows)).await?;
+        Ok(Response::new(shown))
     }
 
     async fn advance_clock(
@@ -75,8 +82,6 @@ impl Cluster {
             term: raft.term,
             clock_unix_ms: clock.t.0,
             wall_unix_ms: clock.wall.0,
-            outages_ms: clock.outages_ms,
-            trial_ms: clock.trial_ms,
             ledger_size: tree::size(rows)?,
             checkpoint_size: CHECKPOINT.read(rows, &())?.map_or(0, |row| row.size),
             items: counters.items,
@@ -107,6 +112,34 @@ impl Cluster {
             version: answer.map_or_else(String::new, |answer| answer.version),
             bad_shards: faults::bad_on_node(rows, row.id)?,
         })
+    }
+}
+
+fn shown_clock(rows: &dyn Rows) -> Result<ShowClockResponse, Stop> {
+    let cluster = CLUSTER.read(rows, &())?.ok_or_else(|| Refusal::not_found("cluster"))?;
+    let clock = clock::read(rows)?;
+    let outages = OUTAGES.scan(rows, &(), None, SHOWN_MAX)?;
+    Ok(ShowClockResponse {
+        clock_unix_ms: clock.t.0,
+        wall_unix_ms: clock.wall.0,
+        outages_ms: clock.outages_ms,
+        corrected_ms: clock.corrected_ms,
+        trial_ms: clock.trial_ms,
+        outages: outages.iter().map(|(_, row)| shown_outage(row)).collect(),
+        waiting_correction_id: OUTAGE_CORRECTION.read(rows, &())?.map_or_else(String::new, |id| id.to_string()),
+        trusted: clock::trusted(&clock).is_ok(),
+        trial: cluster.trial,
+    })
+}
+
+fn shown_outage(row: &OutageRow) -> Outage {
+    Outage {
+        record_seq: row.seq.0,
+        length_ms: row.length_ms,
+        clock_unix_ms: row.t.0,
+        wall_unix_ms: row.wall.0,
+        right_ms: row.right_ms,
+        correction_id: row.corrected.map_or_else(String::new, |id| id.to_string()),
     }
 }
 
