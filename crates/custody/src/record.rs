@@ -378,6 +378,9 @@ pub enum Fact {
     /// A complaint, by its number.
     #[n(190)]
     Complaint,
+    /// Mandates that ended with somebody's access: holder and record, one a line.
+    #[n(212)]
+    MandatesEnded,
 }
 
 impl Fact {
@@ -498,6 +501,7 @@ impl Fact {
             Self::Seed => "seed",
             Self::Missing => "missing",
             Self::Complaint => "complaint",
+            Self::MandatesEnded => "mandates_ended",
         }
     }
 }
