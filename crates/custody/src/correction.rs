@@ -41,21 +41,21 @@ pub struct CorrectionRow {
     pub reason: String,
     /// Who proposed it.
     #[n(3)]
-    pub proposed: StepRow,
+    pub proposed: RoleStepRow,
     /// Who approved it, and when it comes into force.
     #[n(4)]
     pub approved: Option<ApprovedRow>,
     /// Who withdrew it.
     #[n(5)]
-    pub withdrawn: Option<StepRow>,
+    pub withdrawn: Option<RoleStepRow>,
     /// The record that put a correction of outages in force; a tick of the clock does that, where the sum still fits.
     #[n(6)]
     pub effected: Option<RecordSeq>,
 }
 
-/// One person's step.
+/// One person's step, taken in a role.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
-pub struct StepRow {
+pub struct RoleStepRow {
     /// Who took it.
     #[n(0)]
     pub by: PrincipalId,
@@ -75,7 +75,7 @@ pub struct StepRow {
 pub struct ApprovedRow {
     /// The approval.
     #[n(0)]
-    pub step: StepRow,
+    pub step: RoleStepRow,
     /// Compliance time from which the correction is in force.
     #[n(1)]
     pub in_force: UnixMillis,
@@ -442,8 +442,8 @@ fn other_office(by: &PrincipalRow, row: &CorrectionRow) -> Result<Role, Refusal>
     ))
 }
 
-fn step(decision: &Decision<'_>, by: &PrincipalRow, role: Role) -> StepRow {
-    StepRow { by: by.id.clone(), role, at: decision.wall, seq: decision.next_seq() }
+fn step(decision: &Decision<'_>, by: &PrincipalRow, role: Role) -> RoleStepRow {
+    RoleStepRow { by: by.id.clone(), role, at: decision.wall, seq: decision.next_seq() }
 }
 
 fn record(decision: &mut Decision<'_>, act: Act, row: &CorrectionRow, facts: BTreeMap<Fact, Value>) {

@@ -22,7 +22,7 @@ use crate::{
     access::{self, Stop, different_person, within_unit},
     apply::Decision,
     clearance, clock,
-    correction::StepRow,
+    correction::RoleStepRow,
     device::{self, Tie, What, finding_fact},
     disposal::BatchState,
     item::unit_of,
@@ -59,7 +59,7 @@ pub struct LeaveRow {
     pub reason: String,
     /// Who noted it.
     #[n(4)]
-    pub noted: StepRow,
+    pub noted: RoleStepRow,
     /// What became of it; none before the date.
     #[n(5)]
     pub left: Option<LeftRow>,
@@ -123,7 +123,7 @@ pub(crate) fn leave(decision: &mut Decision<'_>, command: &LeavePrincipal) -> Re
     register::reaches(&security, person.unit.as_ref())?;
     let on = check(decision.rows, &security.id, &person, command, decision.wall)?;
     let seq = decision.next_seq();
-    let noted = StepRow { by: security.id, role: Role::Security, at: decision.wall, seq };
+    let noted = RoleStepRow { by: security.id, role: Role::Security, at: decision.wall, seq };
     let row = LeaveRow {
         person: person.id.clone(),
         to: command.to.clone(),

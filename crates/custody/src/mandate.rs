@@ -25,7 +25,7 @@ use crate::{
     Act, Answer, Fact, Value,
     access::{self, Stop, different_person, role_refused, within_unit},
     apply::Decision,
-    correction::StepRow,
+    correction::RoleStepRow,
     keeping::check_given,
     profile::{ActRule, RequestAct},
     request::RequestRow,
@@ -75,7 +75,7 @@ pub struct Mandate {
     pub seq: RecordSeq,
     /// Who compared an appointment with its document.
     #[n(9)]
-    pub confirmed: Option<StepRow>,
+    pub confirmed: Option<RoleStepRow>,
     /// Who ended it, and why.
     #[n(10)]
     pub revoked: Option<MandateEnd>,
@@ -279,7 +279,7 @@ pub(crate) fn confirm(decision: &mut Decision<'_>, command: &ConfirmMandate) -> 
     let mut facts = facts(&command.holder, mandate);
     facts.insert(Fact::Entry, mandate.seq.0.into());
     let seq = decision.record(Act::MandateConfirm, rule(mandate.kind), Vec::new(), facts);
-    mandate.confirmed = Some(StepRow { by: who.id, role, at: decision.wall, seq });
+    mandate.confirmed = Some(RoleStepRow { by: who.id, role, at: decision.wall, seq });
     MANDATES.write(decision.rows, &command.holder, &row);
     Ok(Answer::Recorded(seq))
 }

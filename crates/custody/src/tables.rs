@@ -14,7 +14,7 @@ use crate::{
     case::{BindingRow, CaseRow},
     clearance::ClearanceRow,
     clock::ClockRow,
-    correction::{CorrectionRow, StepRow},
+    correction::{CorrectionRow, RoleStepRow},
     device::{DeviceCustodyRow, DeviceEntry, Tie},
     disposal::{BatchItemRow, BatchRow},
     draw::row::{DrawRow, InspectedBy, TargetRow},
@@ -117,7 +117,7 @@ pub const QUERY_HOLDS: Table<HoldId, HoldId> = Table::new(27, "query_holds");
 /// Corrections by number, newest first: the key is [`newest_first`] of the number.
 pub const CORRECTIONS: Table<u64, CorrectionRow> = Table::new(28, "corrections");
 /// First of the two steps that release an item from quarantine.
-pub const QUARANTINE_RELEASES: Table<ItemId, StepRow> = Table::new(29, "quarantine_releases");
+pub const QUARANTINE_RELEASES: Table<ItemId, RoleStepRow> = Table::new(29, "quarantine_releases");
 /// Batches of disposal by number, newest first.
 pub const DISPOSALS: Table<u64, BatchRow> = Table::new(60, "disposals");
 /// The items of each batch.

@@ -12,7 +12,7 @@ use strongroom_custody::{
     approval::{ApprovalRow, OralApproval, PaperApproval, PaperRow},
     case::{Archive, ArchiveRow, BindingRow, CaseRow, CaseState, Outcome, Term},
     clock::{ClockRow, ReadingRow},
-    correction::{ApprovedRow, CorrectionRow, Mistake, StepRow},
+    correction::{ApprovedRow, CorrectionRow, Mistake, RoleStepRow},
     disposal::{self, BatchItemRow, BatchRow, BatchState, ExecutionRow, ItemFate},
     erasure::{DisposedItem, EraseOrderRow, LostRow, PartRow, PartState, Tombstone},
     floors::{VersionRow, VersionsRow},
@@ -179,8 +179,8 @@ fn rows_are_stored_as_they_always_were() {
     check("rows", lines);
 }
 
-fn taken(role: Role) -> StepRow {
-    StepRow { by: id("legal"), role, at: START, seq: RecordSeq(9) }
+fn taken(role: Role) -> RoleStepRow {
+    RoleStepRow { by: id("legal"), role, at: START, seq: RecordSeq(9) }
 }
 
 fn archive() -> Archive {
@@ -455,8 +455,8 @@ fn view_list() -> ViewListRow {
     }
 }
 
-fn step_by(name: &str) -> disposal::StepRow {
-    disposal::StepRow { by: id(name), at: START, seq: RecordSeq(13) }
+fn step_by(name: &str) -> disposal::DisposalStepRow {
+    disposal::DisposalStepRow { by: id(name), at: START, seq: RecordSeq(13) }
 }
 
 fn batch(state: BatchState, execution: Option<Box<ExecutionRow>>) -> BatchRow {

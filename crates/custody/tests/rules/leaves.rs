@@ -3,7 +3,7 @@
 use strongroom_custody::{
     Act, Answer, Command, Fact, access,
     command::{AddDevice, ApproveRequest, LabelItem, RegisterPrincipal, RevokePrincipal},
-    correction::StepRow,
+    correction::RoleStepRow,
     device::{self, AnswerOffer, OfferDevice, Way},
     keeper::NameKeeper,
     leave::{self, LeavePrincipal, LeaveRow, LeftRow, StayPrincipal, against, decidable},
@@ -326,7 +326,7 @@ fn g8_one_person_of_several_roles_takes_one_step_of_a_request_only() {
 
 #[test]
 fn rows_are_stored_as_they_always_were() {
-    let noted = StepRow { by: id("security"), role: Role::Security, at: START, seq: RecordSeq(4) };
+    let noted = RoleStepRow { by: id("security"), role: Role::Security, at: START, seq: RecordSeq(4) };
     let row = |left| LeaveRow {
         person: id("wang"),
         to: id("li"),

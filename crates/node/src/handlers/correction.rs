@@ -6,7 +6,7 @@ use strongroom_custody::{
     access::Stop,
     case::Archive,
     clock,
-    correction::{self, ApproveCorrection, CorrectionRow, Mistake, ProposeCorrection, StepRow, WithdrawCorrection},
+    correction::{self, ApproveCorrection, CorrectionRow, Mistake, ProposeCorrection, RoleStepRow, WithdrawCorrection},
     outage::{self, RightOutage},
     tables::CORRECTIONS,
 };
@@ -219,7 +219,7 @@ fn wire_mistake(mistake: &Mistake) -> Kind {
     }
 }
 
-fn step(step: &StepRow) -> Step {
+fn step(step: &RoleStepRow) -> Step {
     Step {
         principal_id: step.by.to_string(),
         role: step.role.to_string(),
