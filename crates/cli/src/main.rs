@@ -4,6 +4,7 @@
 
 mod clock;
 mod commands;
+mod conditions;
 mod failure;
 mod items;
 mod lang;
