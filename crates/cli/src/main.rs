@@ -198,7 +198,7 @@ mod tests {
             "strongroom mandate delegate li --act view --act copy --unit U1 --until 2026-12-31T00:00:00",
             "strongroom mandate revoke li --record 57 --reason x",
             "strongroom mandate list --holder li",
-            "strongroom view-list give legal --kind review --item 01010101010101010101010101010101 --document x \
+            "strongroom view-list give legal --item 01010101010101010101010101010101 --document x \
              --until 2026-12-31T00:00:00",
             "strongroom view-list close legal --record 57 --result x",
             "strongroom view-list list",

@@ -267,7 +267,7 @@ acts! {
     /// Finds an oral approval that nobody confirmed in time.
     152 OralOverdue "request.oral-overdue" [];
     /// Hands items to somebody to look at.
-    153 ListGive "list.give" [Recorder Custodian UnitHead Legal Head];
+    153 ListGive "list.give" [Recorder Custodian UnitHead];
     /// Closes such a list.
     154 ListClose "list.close" [Recorder Custodian UnitHead Legal Head Inspector];
     /// Reads such lists.

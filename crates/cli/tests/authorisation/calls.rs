@@ -185,7 +185,6 @@ pub(crate) fn table(certificate: Bytes) -> Vec<Call> {
         }),
         row("/strongroom.request.v1.RequestService/GiveViewList", Act::ListGive, |key| GiveViewListRequest {
             idempotency_key: key,
-            kind: "review".to_owned(),
             viewer: "nobody".to_owned(),
             item_ids: vec![NOTHING],
             document: "a test".to_owned(),

@@ -28,7 +28,7 @@ use strongroom_custody::{
         AbsentShard, CountersRow, DeviceRow, DeviceType, ItemRow, LabelValue, ManifestStep, PrincipalRow, ProfileRow,
         Retention, UnitRow, UploadRow,
     },
-    viewlist::{ListClosed, ListKind, ViewListRow},
+    viewlist::{ListClosed, ViewListRow},
 };
 use strongroom_types::{
     BatchId, ChunkIndex, CorrectionId, EraseList, EraseTarget, NodeId, Reason, RecordSeq, Refusal, RequestId, Role,
@@ -443,10 +443,9 @@ fn mandates() -> MandatesRow {
 
 fn view_list() -> ViewListRow {
     ViewListRow {
-        kind: ListKind::Complaint,
         viewer: id("inspector"),
         items: vec![item(1)],
-        document: "投诉7号".to_owned(),
+        document: "案审7号".to_owned(),
         given_by: id("legal"),
         at: START,
         until: START.plus_ms(DAY),

@@ -39,7 +39,7 @@ use strongroom_custody::{
     tables::{AbsentShard, DeviceAsset, DeviceType},
     transfer::{AnswerCase, OfferCase},
     unit_change::{ApproveUnitChange, Moved, ProposeUnitChange, Subject, UnitChange, WithdrawUnitChange},
-    viewlist::{CloseList, GiveList, ListKind},
+    viewlist::{CloseList, GiveList},
 };
 use strongroom_types::{
     BatchId, ChunkIndex, CorrectionId, DiskId, DrawCommitment, DrawId, DrawShare, NodeId, Reason, RecordSeq, Refusal,
@@ -376,10 +376,9 @@ fn of_requests() -> Vec<Command> {
         }),
         Command::ConfirmOral(ConfirmOral { request }),
         Command::GiveList(GiveList {
-            kind: ListKind::Complaint,
             viewer: id("stranger"),
             items: vec![item(7), item(8)],
-            document: "投诉7号".to_owned(),
+            document: "案审7号".to_owned(),
             until: START.plus_ms(DAY),
         }),
         Command::CloseList(CloseList { viewer: id("stranger"), list: RecordSeq(999), result: "无问题".to_owned() }),
