@@ -310,6 +310,12 @@ acts! {
     182 ClockShow "clock.show" [Legal Head Inspector Ops Security Auditor];
     /// Puts a correction of outages in force.
     183 ClockCorrect "clock.correct" [];
+    /// Proposes to replace a voter.
+    184 VoterPropose "voter.propose" [Ops];
+    /// Approves that a voter is replaced.
+    185 VoterApprove "voter.approve" [Security];
+    /// Withdraws the replacement of a voter before it is approved.
+    186 VoterWithdraw "voter.withdraw" [Ops Security];
 }
 
 #[cfg(test)]

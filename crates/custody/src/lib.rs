@@ -52,6 +52,8 @@ pub mod transfer;
 pub mod unit;
 pub mod unit_change;
 
+pub mod voters;
+
 pub use act::Act;
 pub use apply::{Applied, Context, apply};
 pub use command::{Answer, Command};

@@ -381,6 +381,9 @@ pub enum Fact {
     /// Mandates that ended with somebody's access: holder and record, one a line.
     #[n(212)]
     MandatesEnded,
+    /// Text of the policy by which checkpoints are judged from then on.
+    #[n(213)]
+    PolicyText,
 }
 
 impl Fact {
@@ -502,6 +505,7 @@ impl Fact {
             Self::Missing => "missing",
             Self::Complaint => "complaint",
             Self::MandatesEnded => "mandates_ended",
+            Self::PolicyText => "policy_text",
         }
     }
 }

@@ -37,6 +37,7 @@ use crate::{
     unit::{FormerName, UnitEnd},
     unit_change::UnitChangeRow,
     viewlist::ViewListRow,
+    voters::VoterChangeRow,
 };
 
 /// Principals by name.
@@ -186,6 +187,8 @@ pub const TARGETS: Table<u64, TargetRow> = Table::new(86, "inspection_targets");
 pub const OUTAGES: Table<u64, OutageRow> = Table::new(70, "outages");
 /// The correction of outages that waits, where one does.
 pub const OUTAGE_CORRECTION: Table<(), CorrectionId> = Table::new(71, "outage_correction");
+/// Replacements of voters, newest first: [`newest_first`] of the proposal's record.
+pub const VOTER_CHANGES: Table<u64, VoterChangeRow> = Table::new(72, "voter_changes");
 
 /// A key part that sorts the greatest number first.
 #[must_use]

@@ -529,6 +529,9 @@ fn act_of(command: &Command) -> Act {
         Command::CommitDraw(_) => Act::DrawCommit,
         Command::RevealDraw(_) => Act::DrawReveal,
         Command::TargetInspection(_) => Act::InspectionTarget,
+        Command::ProposeVoter(_) => Act::VoterPropose,
+        Command::ApproveVoter(_) => Act::VoterApprove,
+        Command::WithdrawVoter(_) => Act::VoterWithdraw,
     }
 }
 
@@ -624,6 +627,7 @@ fn named_items(command: &Command) -> Vec<ItemId> {
         Command::LeavePrincipal(_) | Command::StayPrincipal(_) => Vec::new(),
         Command::RecordDraw(_) | Command::CommitDraw(_) | Command::RevealDraw(_) => Vec::new(),
         Command::TargetInspection(target) => target.items.clone(),
+        Command::ProposeVoter(_) | Command::ApproveVoter(_) | Command::WithdrawVoter(_) => Vec::new(),
     }
 }
 

@@ -29,6 +29,7 @@ use strongroom_custody::{
         Retention, UnitRow, UploadRow,
     },
     viewlist::{ListClosed, ViewListRow},
+    voters::{VoterChangeEnd, VoterChangeRow},
 };
 use strongroom_types::{
     BatchId, ChunkIndex, CorrectionId, EraseList, EraseTarget, NodeId, Reason, RecordSeq, Refusal, RequestId, Role,
@@ -152,6 +153,9 @@ fn rows_are_stored_as_they_always_were() {
         line("corrections archive", &correction(Mistake::Archive(id("C-1"), RecordSeq(3), archive()))),
         line("corrections outages", &CorrectionRow { effected: Some(RecordSeq(12)), ..correction(outages()) }),
         line("outages", &outage()),
+        line("voter_changes", &voter_change(None)),
+        line("voter_changes approved", &voter_change(Some(None))),
+        line("voter_changes withdrawn", &voter_change(Some(Some("it runs again".to_owned())))),
         line("quarantine_releases", &taken(Role::Custodian)),
         line("disposals proposed", &batch(BatchState::Proposed, None)),
         line("disposals withdrawn", &batch(BatchState::Withdrawn(id("legal"), "objection".to_owned()), None)),
@@ -270,6 +274,19 @@ fn correction(mistake: Mistake) -> CorrectionRow {
         approved: Some(ApprovedRow { step: taken(Role::Head), in_force: START }),
         withdrawn: None,
         effected: None,
+    }
+}
+
+fn voter_change(end: Option<Option<String>>) -> VoterChangeRow {
+    let end = end.map(|withdrawn| VoterChangeEnd { by: id("security"), at: START, seq: RecordSeq(4), withdrawn });
+    VoterChangeRow {
+        seq: RecordSeq(3),
+        old: NodeId(1),
+        new: NodeId(4),
+        reason: "broken".to_owned(),
+        proposed_by: id("ops"),
+        proposed_at: START,
+        end,
     }
 }
 

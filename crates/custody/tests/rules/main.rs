@@ -40,3 +40,5 @@ mod interruptions;
 mod leaves;
 mod transfers;
 mod units;
+
+mod voters;
