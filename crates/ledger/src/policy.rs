@@ -20,8 +20,7 @@ use sha2::{Digest, Sha256};
 use strongroom_types::UnixMillis;
 
 use crate::{
-    Checkpoint, Cosignature, KeyKind, KeyName, SignedCheckpoint, TreeHead, VerifierKey,
-    key::KeyError,
+    Checkpoint, Cosignature, KeyKind, KeyName, SignedCheckpoint, TreeHead, VerifierKey, key::KeyError,
     signed::NoteError,
 };
 

@@ -2,10 +2,12 @@
 
 use clap::Subcommand;
 use serde_json::{Value, json};
+use strongroom_client::Client;
 use strongroom_proto::cluster::{
-    BadShard, DiskStatus, NodeStatus, Outage, ShowClockResponse, ShowStatusResponse, VolumeStatus,
+    ApproveVoterRequest, BadShard, DiskStatus, NodeStatus, Outage, PlanVoterResponse, ProposeVoterRequest,
+    ShowClockResponse, ShowStatusResponse, VolumeStatus, VoterChange, WithdrawVoterRequest,
 };
-use strongroom_types::limits;
+use strongroom_types::{NodeId, limits};
 
 use crate::failure::Failure;
 use crate::output::{Output, short_size};
@@ -20,6 +22,9 @@ pub(crate) enum Cluster {
     Status,
     /// The compliance clock, how far it is from the wall clocks, and why
     Clock,
+    /// Voters of the metadata group: one is replaced by two people
+    #[command(subcommand)]
+    Voter(Voter),
     /// Lets time pass, in a trial cluster only
     ///
     /// Example: strongroom cluster advance-clock --days 400 --reason 演练到期
@@ -33,13 +38,55 @@ pub(crate) enum Cluster {
     },
 }
 
+/// What can be done with voters.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Voter {
+    /// Proposes that one node takes another's vote, as ops; security approves. With --dry-run only shows what it would come to
+    ///
+    /// The new node is in service, holds the cluster's key-encryption key and log key, and has caught up. Disks, receipts
+    /// and auditors are led from the voters before to those after by the record of it.
+    ///
+    /// Example: strongroom cluster voter replace n2 n7 --reason 主板损坏 --dry-run
+    Replace {
+        /// Who loses the vote
+        old: NodeId,
+        /// Who gets it
+        new: NodeId,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Only show what it would come to
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Approves that a voter is replaced, as security
+    ///
+    /// Example: strongroom --as security cluster voter approve 57
+    Approve {
+        /// Record of the proposal
+        record: u64,
+    },
+    /// Withdraws a replacement before it is approved
+    Withdraw {
+        /// Record of the proposal
+        record: u64,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Replacements, newest first
+    List,
+}
+
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
 impl Cluster {
     /// Does it.
     pub(crate) async fn run(self, globals: &Globals) -> Result<(), Failure> {
-        let client = globals.client(Usual::Ops)?;
+        let usual = if matches!(self, Self::Voter(Voter::Approve { .. })) { Usual::Security } else { Usual::Ops };
+        let client = globals.client(usual)?;
         match self {
+            Self::Voter(voter) => voter.run(globals, &client).await,
             Self::Status => show_status(globals, &client.show_status().await?),
             Self::Clock => show_clock(globals, &client.show_clock().await?),
             Self::AdvanceClock { days, reason } => {
@@ -50,6 +97,101 @@ impl Cluster {
             }
         }
     }
+}
+
+impl Voter {
+    async fn run(self, globals: &Globals, client: &Client) -> Result<(), Failure> {
+        let (number, record) = match self {
+            Self::Replace { old, new, dry_run: true, .. } => {
+                return show_plan(globals, &client.plan_voter(old, new).await?);
+            }
+            Self::List => return list_voter_changes(globals, &client.list_voter_changes().await?),
+            Self::Replace { old, new, reason, dry_run: false } => {
+                let (old_node_id, new_node_id) = (old.0, new.0);
+                let request = ProposeVoterRequest { old_node_id, new_node_id, reason, ..Default::default() };
+                let record = client.propose_voter(request).await?;
+                (record.0, record)
+            }
+            Self::Approve { record } => {
+                let request = ApproveVoterRequest { proposal_record_seq: record, ..Default::default() };
+                (record, client.approve_voter(request).await?)
+            }
+            Self::Withdraw { record, reason } => {
+                let request = WithdrawVoterRequest { proposal_record_seq: record, reason, ..Default::default() };
+                (record, client.withdraw_voter(request).await?)
+            }
+        };
+        shown::done(globals, "proposal", &number.to_string(), record)
+    }
+}
+
+fn show_plan(globals: &Globals, planned: &PlanVoterResponse) -> Result<(), Failure> {
+    let json = json!({
+        "voters_before": names(&planned.voters_before),
+        "voters_after": names(&planned.voters_after),
+        "policy_before": hex::encode(&planned.policy_before),
+        "policy_after": shown::some(&hex::encode(&planned.policy_after)),
+        "possible": planned.reason.is_empty(),
+        "reason": shown::some(&planned.reason),
+        "rule": shown::some(&planned.rule),
+        "message": shown::some(&planned.message),
+        "remedy": shown::some(&planned.remedy),
+    });
+    let output = globals.output();
+    output.show(&json, |page| {
+        let row = |what: &str, voters: &[u64], policy: &[u8]| {
+            vec![what.to_owned(), names(voters).join(" "), hex::encode(policy)]
+        };
+        page.table(
+            &["voter", "nodes", "policy"],
+            &[
+                row(output.pick("before", "更换前"), &planned.voters_before, &planned.policy_before),
+                row(output.pick("after", "更换后"), &planned.voters_after, &planned.policy_after),
+            ],
+        );
+        page.line("");
+        if planned.reason.is_empty() {
+            page.line(output.pick(
+                "It can be done: the new node holds what a voter holds and has caught up. Security approves; the voters of now cosign \
+                 the record, then the vote moves. Receipts from before stay good under the policy of before.",
+                "可以更换：新节点已具备投票节点的密钥并已追上进度。由安全管理员批准；现任投票节点联署该记录后，表决权移交。此前的回执仍按原策略有效。",
+            ));
+        } else {
+            page.line(format!("{} ({}): {}; {}", planned.reason, planned.rule, planned.message, planned.remedy));
+        }
+    })
+}
+
+fn list_voter_changes(globals: &Globals, changes: &[VoterChange]) -> Result<(), Failure> {
+    let json = changes.iter().map(|change| {
+        json!({
+            "record": change.record_seq,
+            "old": NodeId(change.old_node_id).to_string(),
+            "new": NodeId(change.new_node_id).to_string(),
+            "reason": change.reason,
+            "proposed_by": change.proposed_by,
+            "proposed_at": shown::time(change.proposed_at_unix_ms),
+            "state": change.state,
+            "ended_by": shown::some(&change.ended_by),
+            "ended_record": change.ended_record_seq,
+        })
+    });
+    let row = |change: &VoterChange| {
+        vec![
+            change.record_seq.to_string(),
+            format!("{} → {}", NodeId(change.old_node_id), NodeId(change.new_node_id)),
+            change.state.clone(),
+            change.reason.clone(),
+            change.proposed_by.clone(),
+            change.ended_by.clone(),
+        ]
+    };
+    let heads = ["proposal", "voter", "state", "reason", "proposed by", "answered by"];
+    globals.output().list(&json.collect(), &heads, &changes.iter().map(row).collect::<Vec<_>>())
+}
+
+fn names(nodes: &[u64]) -> Vec<String> {
+    nodes.iter().map(|node| NodeId(*node).to_string()).collect()
 }
 
 fn show_status(globals: &Globals, status: &ShowStatusResponse) -> Result<(), Failure> {
