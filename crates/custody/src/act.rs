@@ -267,7 +267,7 @@ acts! {
     /// Finds an oral approval that nobody confirmed in time.
     152 OralOverdue "request.oral-overdue" [];
     /// Hands items to somebody to look at.
-    153 ListGive "list.give" [Recorder Custodian UnitHead Legal Head];
+    153 ListGive "list.give" [Recorder Custodian UnitHead];
     /// Closes such a list.
     154 ListClose "list.close" [Recorder Custodian UnitHead Legal Head Inspector];
     /// Reads such lists.
@@ -306,6 +306,16 @@ acts! {
     165 DrawList "draw.list" [UnitHead Legal Head Inspector Auditor];
     /// Records that items are inspected because a complaint names them.
     166 InspectionTarget "inspection.target" [UnitHead Legal Head Inspector];
+    /// Reads the compliance clock with its outages, and asks what a correction of them would come to.
+    182 ClockShow "clock.show" [Legal Head Inspector Ops Security Auditor];
+    /// Puts a correction of outages in force.
+    183 ClockCorrect "clock.correct" [];
+    /// Proposes to replace a voter.
+    184 VoterPropose "voter.propose" [Ops];
+    /// Approves that a voter is replaced.
+    185 VoterApprove "voter.approve" [Security];
+    /// Withdraws the replacement of a voter before it is approved.
+    186 VoterWithdraw "voter.withdraw" [Ops Security];
 }
 
 #[cfg(test)]

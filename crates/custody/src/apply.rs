@@ -32,7 +32,7 @@ use crate::{
     tables::{CLUSTER, ClusterRow, PrincipalRow},
     transfer,
     unit_change::{self, ApproveUnitChange, WithdrawUnitChange},
-    upload, viewlist,
+    upload, viewlist, voters,
 };
 
 /// What comes with a command besides itself.
@@ -201,6 +201,9 @@ fn decide(decision: &mut Decision<'_>, command: &Command) -> Result<Answer, Stop
         Command::CommitDraw(commit) => draw::commit(decision, commit),
         Command::RevealDraw(reveal) => draw::reveal(decision, reveal),
         Command::TargetInspection(target) => draw::target(decision, target),
+        Command::ProposeVoter(propose) => voters::propose(decision, propose),
+        Command::ApproveVoter(approve) => voters::approve(decision, approve),
+        Command::WithdrawVoter(withdraw) => voters::withdraw(decision, withdraw),
     }
 }
 
@@ -293,6 +296,9 @@ const fn act_of(command: &Command) -> Act {
         Command::RecordDraw(_) => Act::DrawRecord,
         Command::CommitDraw(_) => Act::DrawCommit,
         Command::RevealDraw(_) => Act::DrawReveal,
+        Command::ProposeVoter(_) => Act::VoterPropose,
+        Command::ApproveVoter(_) => Act::VoterApprove,
+        Command::WithdrawVoter(_) => Act::VoterWithdraw,
         Command::TargetInspection(_) => Act::InspectionTarget,
     }
 }
@@ -460,6 +466,11 @@ fn subject_of(command: &Command) -> (Vec<ItemId>, BTreeMap<Fact, Value>) {
         ),
         Command::CommitDraw(commit) => (Vec::new(), facts(&[(Fact::Draw, commit.draw.into())])),
         Command::RevealDraw(reveal) => (Vec::new(), facts(&[(Fact::Draw, reveal.draw.into())])),
+        Command::ProposeVoter(propose) => {
+            (Vec::new(), facts(&[(Fact::Node, format!("{} {}", propose.old, propose.new).into())]))
+        }
+        Command::ApproveVoter(approve) => (Vec::new(), facts(&[(Fact::Proposal, approve.change.0.into())])),
+        Command::WithdrawVoter(withdraw) => (Vec::new(), facts(&[(Fact::Proposal, withdraw.change.0.into())])),
         Command::TargetInspection(target) => (
             target.items.iter().take(limits::TARGET_ITEMS_MAX).copied().collect(),
             facts(&[(Fact::Way, "targeted".into())]),

@@ -38,6 +38,7 @@ use crate::{
     transfer::{AnswerCase, OfferCase},
     unit_change::{ApproveUnitChange, ProposeUnitChange, WithdrawUnitChange},
     viewlist::{CloseList, GiveList},
+    voters::{ApproveVoter, ProposeVoter, WithdrawVoter},
 };
 
 /// A command. Ids and random values were drawn by whoever proposed it.
@@ -315,6 +316,15 @@ pub enum Command {
     /// Records a targeted inspection.
     #[n(134)]
     TargetInspection(#[n(0)] TargetInspection),
+    /// Proposes to replace a voter.
+    #[n(150)]
+    ProposeVoter(#[n(0)] Box<ProposeVoter>),
+    /// Approves that a voter is replaced.
+    #[n(151)]
+    ApproveVoter(#[n(0)] Box<ApproveVoter>),
+    /// Withdraws the replacement of a voter.
+    #[n(152)]
+    WithdrawVoter(#[n(0)] WithdrawVoter),
 }
 
 /// Creates the cluster's custody state, once.

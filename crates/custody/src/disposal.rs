@@ -145,7 +145,7 @@ pub struct BatchRow {
     pub state: BatchState,
     /// Approvals so far: legal, then head.
     #[n(8)]
-    pub approvals: Vec<StepRow>,
+    pub approvals: Vec<DisposalStepRow>,
     /// Record of the proposal.
     #[n(9)]
     pub seq: RecordSeq,
@@ -194,7 +194,7 @@ impl BatchState {
 
 /// A step that a person took.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
-pub struct StepRow {
+pub struct DisposalStepRow {
     /// Who.
     #[n(0)]
     pub by: PrincipalId,
@@ -211,7 +211,7 @@ pub struct StepRow {
 pub struct ExecutionRow {
     /// Who, when, by which record: the permit.
     #[n(0)]
-    pub step: StepRow,
+    pub step: DisposalStepRow,
     /// The two who supervise it.
     #[n(1)]
     pub supervisors: Vec<PrincipalId>,
@@ -229,7 +229,7 @@ pub struct ExecutionRow {
     pub replicas_pending: u32,
     /// Signatures of the supervisors.
     #[n(6)]
-    pub signatures: Vec<StepRow>,
+    pub signatures: Vec<DisposalStepRow>,
 }
 
 /// One item of a batch. Kept for good.
@@ -373,7 +373,7 @@ pub(crate) fn approve(decision: &mut Decision<'_>, command: &ApproveDisposal) ->
         )
         .into());
     }
-    row.approvals.push(StepRow { by: approver.id, at: decision.wall, seq: decision.next_seq() });
+    row.approvals.push(DisposalStepRow { by: approver.id, at: decision.wall, seq: decision.next_seq() });
     row.state = next;
     write(decision.rows, &row);
     let mut facts = facts(&row);
@@ -419,7 +419,7 @@ pub(crate) fn execute(decision: &mut Decision<'_>, command: &ExecuteDisposal) ->
     };
 
     let seq = decision.next_seq();
-    let step = StepRow { by: executor.id, at: decision.wall, seq };
+    let step = DisposalStepRow { by: executor.id, at: decision.wall, seq };
     for (id, item, listed) in &judged.going {
         dispose(decision, *id, item, row.id, &step)?;
         let gone = BatchItemRow { fate: ItemFate::Disposed, ..listed.clone() };
@@ -500,7 +500,7 @@ pub(crate) fn sign(decision: &mut Decision<'_>, command: &SignDisposal) -> Resul
         .into());
     }
     let seq = decision.next_seq();
-    execution.signatures.push(StepRow { by: supervisor.id, at: decision.wall, seq });
+    execution.signatures.push(DisposalStepRow { by: supervisor.id, at: decision.wall, seq });
     if execution.signatures.len() == SUPERVISORS_COUNT {
         row.state = BatchState::Closed;
     }
@@ -675,7 +675,7 @@ fn dispose(
     id: ItemId,
     item: &ItemRow,
     batch: BatchId,
-    step: &StepRow,
+    step: &DisposalStepRow,
 ) -> Result<(), RowError> {
     ITEMS.remove(decision.rows, &id);
     ITEMS_BY_UNIT.remove(decision.rows, &(item.description.unit.clone(), newest_first(item.seq.0)));

@@ -24,7 +24,7 @@ use crate::{
     Act, Answer, Fact, Record, Value,
     access::{Stop, different_person},
     apply::Decision,
-    disposal::{self, ExecuteDisposal, StepRow, check_reason},
+    disposal::{self, DisposalStepRow, ExecuteDisposal, check_reason},
     tables::{
         DISK_PROGRESS, ERASE_ORDERS, ItemRow, LOST, MANIFEST, PARTS, PARTS_PENDING, Retention, TOMBSTONES, UNSWEPT,
         UploadEnd,
@@ -254,10 +254,10 @@ pub struct LostRow {
     pub reason: String,
     /// Who said so first.
     #[n(1)]
-    pub first: StepRow,
+    pub first: DisposalStepRow,
     /// Who agreed. Only then is it closed.
     #[n(2)]
-    pub second: Option<StepRow>,
+    pub second: Option<DisposalStepRow>,
 }
 
 /// How many disks and replicas a batch waits for.
@@ -267,7 +267,7 @@ pub(crate) struct Pending {
 }
 
 impl Tombstone {
-    pub(crate) fn disposed(item: &ItemRow, batch: BatchId, step: &StepRow) -> Self {
+    pub(crate) fn disposed(item: &ItemRow, batch: BatchId, step: &DisposalStepRow) -> Self {
         Self::Disposed(Box::new(DisposedItem {
             unit: item.description.unit.clone(),
             device: item.description.device.clone(),
@@ -556,7 +556,7 @@ pub(crate) fn close_lost(decision: &mut Decision<'_>, command: &CloseLost) -> Re
     let by = decision.authorize(Act::DisposalCloseLost)?;
     check_reason(&command.reason)?;
     let seq = decision.next_seq();
-    let step = StepRow { by: by.id, at: decision.wall, seq };
+    let step = DisposalStepRow { by: by.id, at: decision.wall, seq };
     let keeper = command.keeper;
     if pending(&*decision.rows, keeper, 1)?.is_empty() {
         return Err(Refusal::new(

@@ -7,7 +7,8 @@
 //! ```
 //! Nobody leaves who holds a device or owes recordings, who has to sign a disposal, or who alone holds an office that
 //! decides. Posts that carry a name, of custodians and deputies, go to the successor at the date. What is decided by
-//! office waits for whoever else holds the office: a request names no approver.
+//! office waits for whoever else holds the office: a request names no approver. Mandates that they hold or lent end with
+//! their access, and the record names them: a right of somebody who is gone is nobody's.
 
 use std::collections::BTreeMap;
 
@@ -21,12 +22,13 @@ use crate::{
     access::{self, Stop, different_person, within_unit},
     apply::Decision,
     clearance, clock,
-    correction::StepRow,
+    correction::RoleStepRow,
     device::{self, Tie, What, finding_fact},
     disposal::BatchState,
     item::unit_of,
     keeper::KeeperTerm,
     keeping::check_given,
+    mandate::{self, Mandate, MandateEnd},
     notice, register,
     request::{self, RequestState},
     tables::{DEVICES, DISPOSALS, KEEPERS, LEAVES, LEAVES_DUE, PRINCIPALS, PrincipalRow, REQUESTS, UNITS},
@@ -57,7 +59,7 @@ pub struct LeaveRow {
     pub reason: String,
     /// Who noted it.
     #[n(4)]
-    pub noted: StepRow,
+    pub noted: RoleStepRow,
     /// What became of it; none before the date.
     #[n(5)]
     pub left: Option<LeftRow>,
@@ -81,6 +83,9 @@ pub struct LeftRow {
     /// Findings, such as `DEVICES_OUTSTANDING`.
     #[n(4)]
     pub findings: Vec<String>,
+    /// Mandates that they held or lent, and that ended.
+    #[n(5)]
+    pub mandates: u64,
 }
 
 /// Notes that somebody leaves.
@@ -118,7 +123,7 @@ pub(crate) fn leave(decision: &mut Decision<'_>, command: &LeavePrincipal) -> Re
     register::reaches(&security, person.unit.as_ref())?;
     let on = check(decision.rows, &security.id, &person, command, decision.wall)?;
     let seq = decision.next_seq();
-    let noted = StepRow { by: security.id, role: Role::Security, at: decision.wall, seq };
+    let noted = RoleStepRow { by: security.id, role: Role::Security, at: decision.wall, seq };
     let row = LeaveRow {
         person: person.id.clone(),
         to: command.to.clone(),
@@ -298,8 +303,18 @@ fn end(decision: &mut Decision<'_>, mut row: LeaveRow) -> Result<(), Stop> {
         (Fact::Proposal, row.noted.seq.0.into()),
     ]);
     finding_fact(&mut facts, &findings);
+    let ended = mandate::of_leaver(decision.rows, &row.person, decision.wall)?;
+    if !ended.is_empty() {
+        let line = |(holder, mandate): &(PrincipalId, Mandate)| format!("{holder} {}", mandate.seq);
+        facts.insert(Fact::MandatesEnded, ended.iter().map(line).collect::<Vec<_>>().join("\n").into());
+    }
     let seq = decision.record(Act::PrincipalLeft, "B10", Vec::new(), facts);
-    row.left = Some(LeftRow { at: decision.wall, seq, posts, devices, findings });
+    for (holder, mandate) in &ended {
+        let (by, reason) = (row.noted.by.clone(), row.reason.clone());
+        mandate::end(decision.rows, holder, mandate.seq, MandateEnd { by, at: decision.wall, reason, seq })?;
+    }
+    let mandates = ended.len() as u64;
+    row.left = Some(LeftRow { at: decision.wall, seq, posts, devices, findings, mandates });
     LEAVES.write(decision.rows, &row.person, &row);
     Ok(())
 }
@@ -378,6 +393,8 @@ pub struct Tasks {
     pub devices: Vec<(DeviceId, Tie)>,
     /// Posts of custodians and deputies that run or are to come.
     pub posts: Vec<(UnitId, KeeperTerm)>,
+    /// Mandates that they hold, or lent of their own, with their holders: these end with their access.
+    pub mandates: Vec<(PrincipalId, Mandate)>,
     /// Devices that have them as a custodian of their own.
     pub device_posts: Vec<DeviceId>,
     /// Disposals that they supervise and have not signed.
@@ -393,7 +410,12 @@ pub struct Tasks {
 pub fn tasks(rows: &(impl Rows + ?Sized), person: &PrincipalRow) -> Result<Tasks, Stop> {
     let id = &person.id;
     let now = clock::read(rows)?.wall;
-    let mut tasks = Tasks { devices: clearance::ties(rows, id)?, device_posts: kept_by(rows, id)?, ..Tasks::default() };
+    let mut tasks = Tasks {
+        devices: clearance::ties(rows, id)?,
+        device_posts: kept_by(rows, id)?,
+        mandates: mandate::of_leaver(rows, id, now)?,
+        ..Tasks::default()
+    };
     for unit in every(&UNITS, rows)? {
         if let Some(keepers) = KEEPERS.read(rows, &unit.id)? {
             tasks.posts.extend(keepers.held_by(id, now).map(|term| (unit.id.clone(), term.clone())));

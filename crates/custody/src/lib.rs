@@ -23,6 +23,7 @@ pub mod item;
 pub mod keeping;
 pub mod mandate;
 pub mod naming;
+pub mod outage;
 pub mod profile;
 pub mod proposal;
 pub mod record;
@@ -50,6 +51,8 @@ pub mod leave;
 pub mod transfer;
 pub mod unit;
 pub mod unit_change;
+
+pub mod voters;
 
 pub use act::Act;
 pub use apply::{Applied, Context, apply};

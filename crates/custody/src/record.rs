@@ -378,6 +378,12 @@ pub enum Fact {
     /// A complaint, by its number.
     #[n(190)]
     Complaint,
+    /// Mandates that ended with somebody's access: holder and record, one a line.
+    #[n(212)]
+    MandatesEnded,
+    /// Text of the policy by which checkpoints are judged from then on.
+    #[n(213)]
+    PolicyText,
 }
 
 impl Fact {
@@ -498,6 +504,8 @@ impl Fact {
             Self::Seed => "seed",
             Self::Missing => "missing",
             Self::Complaint => "complaint",
+            Self::MandatesEnded => "mandates_ended",
+            Self::PolicyText => "policy_text",
         }
     }
 }

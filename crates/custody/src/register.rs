@@ -14,7 +14,7 @@ use crate::{
     },
     device, draw, keeper,
     keeping::check_given,
-    leave, proposal,
+    leave, outage, proposal,
     request::{self, field_missing},
     tables::{DEVICES, DeviceRow, PRINCIPALS, PRINCIPALS_BY_KEY, PrincipalRow, UNITS, UnitRow},
     unit, unit_change,
@@ -180,9 +180,9 @@ pub(crate) fn tick(decision: &mut Decision<'_>, command: &Tick) -> Result<Answer
     // The wall time of this record is near what the voters say now, not near what they said before the outage.
     decision.rebound_wall()?;
     if let Some(outage_ms) = outage_ms {
-        let outage = u64::try_from(outage_ms).unwrap_or(0);
-        decision.record(Act::ClockOutage, "C2", Vec::new(), BTreeMap::from([(Fact::OutageMs, outage.into())]));
+        outage::found(decision, outage_ms)?;
     }
+    outage::take_effect(decision)?;
     proposal::take_effect(decision)?;
     request::come_due(decision)?;
     unit_change::take_effect(decision)?;

@@ -23,7 +23,7 @@ use crate::{
     tables::{ItemRow, PRINCIPALS, PrincipalRow, SESSIONS},
     transfer::within_item,
     upload::newest_profile,
-    viewlist::{self, ListKind},
+    viewlist,
 };
 
 /// A session ends by itself after this long; a longer copy-out begins another.
@@ -248,17 +248,15 @@ fn tie(
     row: &ItemRow,
     now: UnixMillis,
 ) -> Result<Option<String>, RowError> {
-    let listed = |kind| -> Result<Option<String>, RowError> {
-        let list = viewlist::open_with(rows, who, item, kind, now)?;
-        Ok(list.map(|list| format!("{} {} in list {}", list.kind.name(), list.document, list.seq)))
-    };
     match over {
         Over::Unit | Over::Agency => Ok(Some(over.name().to_owned())),
         Over::OwnActivity => Ok(activity::own_of(rows, who, item, row)?.map(|activity| format!("activity {activity}"))),
         Over::OwnCase => Ok(case::own_of(rows, who, item)?.map(|case| format!("case {case}"))),
-        Over::Draw if draw::covers(rows, who, item)? => Ok(Some(over.name().to_owned())),
-        Over::Draw => listed(ListKind::Complaint),
-        Over::HandedOver => listed(ListKind::Review),
+        Over::Draw => Ok(draw::covers(rows, who, item)?.then(|| over.name().to_owned())),
+        Over::HandedOver => {
+            let list = viewlist::open_with(rows, who, item, now)?;
+            Ok(list.map(|list| format!("review {} in list {}", list.document, list.seq)))
+        }
     }
 }
 

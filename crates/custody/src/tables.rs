@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::bytes::ByteVec;
 use strongroom_types::{
-    ActivityId, BatchId, CaseId, ChunkDigest, ChunkIndex, ClusterId, DeviceId, DiskId, DrawId, HoldId, ItemDigest,
-    ItemId, KeyHash, NodeId, PlacementEpoch, PrincipalId, ProfileName, RecordSeq, RequestId, Role, SessionId,
-    Sha256Digest, ShardIndex, SubtreeValue, UnitId, UnixMillis, UploadEpoch, VolumeId, rows::Table,
+    ActivityId, BatchId, CaseId, ChunkDigest, ChunkIndex, ClusterId, CorrectionId, DeviceId, DiskId, DrawId, HoldId,
+    ItemDigest, ItemId, KeyHash, NodeId, PlacementEpoch, PrincipalId, ProfileName, RecordSeq, RequestId, Role,
+    SessionId, Sha256Digest, ShardIndex, SubtreeValue, UnitId, UnixMillis, UploadEpoch, VolumeId, rows::Table,
 };
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     case::{BindingRow, CaseRow},
     clearance::ClearanceRow,
     clock::ClockRow,
-    correction::{CorrectionRow, StepRow},
+    correction::{CorrectionRow, RoleStepRow},
     device::{DeviceCustodyRow, DeviceEntry, Tie},
     disposal::{BatchItemRow, BatchRow},
     draw::row::{DrawRow, InspectedBy, TargetRow},
@@ -28,6 +28,7 @@ use crate::{
     leave::LeaveRow,
     mandate::MandatesRow,
     notice::NoticeRow,
+    outage::OutageRow,
     profile::Profile,
     proposal::ProposalRow,
     request::RequestRow,
@@ -36,6 +37,7 @@ use crate::{
     unit::{FormerName, UnitEnd},
     unit_change::UnitChangeRow,
     viewlist::ViewListRow,
+    voters::VoterChangeRow,
 };
 
 /// Principals by name.
@@ -116,7 +118,7 @@ pub const QUERY_HOLDS: Table<HoldId, HoldId> = Table::new(27, "query_holds");
 /// Corrections by number, newest first: the key is [`newest_first`] of the number.
 pub const CORRECTIONS: Table<u64, CorrectionRow> = Table::new(28, "corrections");
 /// First of the two steps that release an item from quarantine.
-pub const QUARANTINE_RELEASES: Table<ItemId, StepRow> = Table::new(29, "quarantine_releases");
+pub const QUARANTINE_RELEASES: Table<ItemId, RoleStepRow> = Table::new(29, "quarantine_releases");
 /// Batches of disposal by number, newest first.
 pub const DISPOSALS: Table<u64, BatchRow> = Table::new(60, "disposals");
 /// The items of each batch.
@@ -181,6 +183,12 @@ pub const DRAWS_OPEN: Table<DrawId, DrawId> = Table::new(84, "draws_open");
 pub const INSPECTED: Table<(PrincipalId, ItemId), InspectedBy> = Table::new(85, "inspected");
 /// Targeted inspections, newest first: [`newest_first`] of the record's sequence.
 pub const TARGETS: Table<u64, TargetRow> = Table::new(86, "inspection_targets");
+/// Recorded outages of the compliance clock, newest first: [`newest_first`] of the record's sequence.
+pub const OUTAGES: Table<u64, OutageRow> = Table::new(70, "outages");
+/// The correction of outages that waits, where one does.
+pub const OUTAGE_CORRECTION: Table<(), CorrectionId> = Table::new(71, "outage_correction");
+/// Replacements of voters, newest first: [`newest_first`] of the proposal's record.
+pub const VOTER_CHANGES: Table<u64, VoterChangeRow> = Table::new(72, "voter_changes");
 
 /// A key part that sorts the greatest number first.
 #[must_use]

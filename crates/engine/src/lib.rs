@@ -17,6 +17,7 @@ pub mod ingest;
 pub mod machine;
 pub mod memory;
 pub mod place;
+pub mod policies;
 mod puts;
 pub mod read;
 pub mod readings;

@@ -13,19 +13,22 @@ use strongroom_custody::{
     },
     erasure::{self, AttestKeys, EraseOrderRow, NoteErasure},
     tables::{ChunkEntry, ClusterRow, Description, ITEM_KEYS, ITEMS, ManifestRun, ManifestStep, UploadEnd},
+    voters::{ApproveVoter, ProposeVoter, VotersNow},
 };
 use strongroom_engine::{
     Answer, Command, Envelope, Genesis, Machine, Outcome,
     disposal::{certificate, permit_proof},
-    readings,
-    receipt::CustodyRecords,
+    machine::CHECKPOINT,
+    policies, readings,
+    receipt::{CustodyRecords, evidence},
 };
 use strongroom_ledger::{CosignerKey, KeyName, LogKey, OutsideRule, Policy, TreeHead, tree};
-use strongroom_package::Certificate;
+use strongroom_package::{Certificate, Receipt, Trust, verify_receipt};
 use strongroom_shardstore::{
     Disk, DiskConfig, DiskMarker, ExpectedMarker, PermitError, PutError, PutShard, ShardAddress, StoreSettings,
+    VoterChangeProof,
 };
-use strongroom_topology::{ClassRow, Promise, Registration};
+use strongroom_topology::{self as topology, ClassRow, Promise, Registration};
 use strongroom_types::{
     BatchId, ChunkDigest, ChunkIndex, ClusterId, DiskId, EraseList, EraseTarget, ItemDigest, ItemId, KeyHash, NodeId,
     PlacementEpoch, Reason, RecordSeq, Refusal, Role, Sha256Digest, ShardIndex, SubtreeValue, UnixMillis, UploadEpoch,
@@ -184,13 +187,51 @@ impl World {
 
     /// The voters cosign what there is.
     fn publish(&mut self) {
+        let note = self.signed_by(&[0, 1, 2]);
+        self.by_node(1, Command::PublishCheckpoint(note.into())).expect("publishes");
+    }
+
+    /// A checkpoint of what there is, cosigned by these of the voters.
+    fn signed_by(&self, voters: &[usize]) -> Vec<u8> {
         let head = tree::head(&self.rows).expect("reads");
         let mut signed = self.log.sign(head).expect("signs");
-        for voter in &self.voters {
-            let cosignature = voter.cosign(signed.checkpoint(), self.wall).expect("cosigns");
+        for voter in voters {
+            let cosignature = self.voters[*voter].cosign(signed.checkpoint(), self.wall).expect("cosigns");
             signed = signed.with_cosignature(cosignature).expect("joins");
         }
-        self.by_node(1, Command::PublishCheckpoint(signed.to_bytes().into())).expect("publishes");
+        signed.to_bytes()
+    }
+
+    /// Node 4 registers, and two people give it the vote of node 1. Answers the cosigner that has gone.
+    fn replace_voter(&mut self) -> CosignerKey {
+        let name = self.policy().origin().of_voter(NodeId(4)).expect("a name");
+        let cosigner = CosignerKey::from_seed(name, [4; 32].into()).expect("a key");
+        let mut registration = self.genesis().nodes[0].clone();
+        registration.id = NodeId(4);
+        registration.peer_key = KeyHash::new([4; 32]);
+        registration.disks = vec![disk_id(4)];
+        registration.cosigner_vkey = cosigner.verifier().to_string();
+        let clock = CosignerKey::from_seed(id("clock"), clock_seed(4).into()).expect("a key");
+        registration.clock_vkey = clock.verifier().to_string();
+        self.by_node(2, topology::Command::RegisterNode(registration)).expect("registers");
+        let (old, new, now) = (NodeId(1), NodeId(4), VotersNow::default());
+        let propose = ProposeVoter { old, new, reason: "主板损坏".to_owned(), now: now.clone() };
+        let change = match self.by(Role::Ops, Custody::ProposeVoter(Box::new(propose))).expect("proposes") {
+            Answer::Custody(strongroom_custody::Answer::Recorded(seq)) => seq,
+            other => panic!("no record but {other:?}"),
+        };
+        let approve = ApproveVoter { change, now };
+        self.by(Role::Security, Custody::ApproveVoter(Box::new(approve))).expect("approves");
+        std::mem::replace(&mut self.voters[0], cosigner)
+    }
+
+    /// A receipt of a sealed item under the newest checkpoint.
+    fn seal_receipt(&self, number: u8) -> Vec<u8> {
+        let seq = ITEMS.read(&self.rows, &item(number)).expect("reads").expect("is sealed").seq;
+        let checkpoint = CHECKPOINT.read(&self.rows, &()).expect("reads").expect("published");
+        let seal = evidence(&self.rows, seq, checkpoint.size, &checkpoint.note).expect("evidence");
+        let changes = policies::chain(&self.rows, checkpoint.size).expect("a chain");
+        Receipt::issue(seal, changes, &CustodyRecords).expect("a receipt").to_bytes()
     }
 
     fn execute(&mut self) {
@@ -475,4 +516,86 @@ fn the_debris_of_a_superseded_stream_is_ordered_away_under_the_same_proof() {
     let trust = strongroom_shardstore::DiskTrust::pinned(disk_id(1), CLUSTER, world.policy());
     let (permit, head) = strongroom_shardstore::ErasePermit::verify(&trust, &proof).expect("verifies");
     assert_eq!((permit.scopes().len(), head), (1, tree::head(&world.rows).expect("reads")));
+}
+
+/// C3: a permit of the voters after a replacement erases on a disk that was pinned before it, and receipts of either side
+/// are judged by the policy of either.
+#[tokio::test]
+async fn c3_a_voter_is_replaced_and_disks_receipts_and_the_clock_go_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("disk");
+    let mut world = World::new();
+    let first = world.policy();
+    let disk = disk(&path, &first).await;
+    world.publish();
+    let before = world.seal_receipt(1);
+    let old = world.replace_voter();
+    let next = world.policy();
+    assert_eq!(topology::read::voters(&world.rows).expect("reads"), [NodeId(2), NodeId(3), NodeId(4)]);
+
+    // Until the voters before have cosigned the record, they are the ones who count.
+    let note = world.signed_by(&[0, 1]);
+    world.by_node(2, Command::PublishCheckpoint(note.into())).expect_err("of the voter to come");
+    assert_eq!(policies::current(&world.rows).expect("reads"), Some(first.to_string()));
+    let propose =
+        ProposeVoter { old: NodeId(2), new: NodeId(1), reason: "another".to_owned(), now: VotersNow::default() };
+    let refusal = world.by(Role::Ops, Custody::ProposeVoter(Box::new(propose))).expect_err("unsettled");
+    assert_eq!(refusal.reason, Reason::WrongState);
+    let note = world.signed_by(&[1, 2]);
+    world.by_node(2, Command::PublishCheckpoint(note.into())).expect("the two who stayed are a majority of either");
+    assert_eq!(policies::current(&world.rows).expect("reads"), Some(next.to_string()));
+    let at_the_step = world.seal_receipt(1);
+
+    // The clock goes on with the voters of now, and the one who has gone cosigns no more.
+    let t = clock::read(&world.rows).expect("reads").t;
+    world.pass(30_000);
+    assert_eq!(clock::read(&world.rows).expect("reads").t, t.plus_ms(30_000));
+    world.by(Role::Station, Custody::SealOriginal(small(3))).expect("seals");
+    let gone = std::mem::replace(&mut world.voters[0], old);
+    let note = world.signed_by(&[0, 1]);
+    world.by_node(2, Command::PublishCheckpoint(note.into())).expect_err("of the voter who has gone");
+    world.voters[0] = gone;
+    world.publish();
+    let after = world.seal_receipt(3);
+    let trust = |receipt: &[u8], policy: &Policy| {
+        verify_receipt(receipt, None, Some(&policy.to_string()), &CustodyRecords).map(|verdict| verdict.trust)
+    };
+    for (name, receipt, policy, voter_changes) in [
+        ("before", &before, &first, 0),
+        ("at the step", &at_the_step, &first, 0),
+        ("after", &after, &first, 1),
+        ("after", &after, &next, 0),
+    ] {
+        let trusted = Trust::Trusted { policy: policy.fingerprint(), voter_changes };
+        assert_eq!(trust(receipt, policy).expect(name), trusted, "{name}");
+    }
+
+    // A disk that believes the voters before takes the permit of those after only when it was led to them.
+    world.execute();
+    world.publish();
+    let (seq, order) = world.order();
+    let permit = |world: &World, disk: &Disk| {
+        let newest = disk.trusted().expect("is pinned");
+        permit_proof(&world.rows, seq, &order, newest).expect("reads").expect("is cosigned")
+    };
+    let error = disk.admit(&permit(&world, &disk)).expect_err("of voters that it does not know");
+    assert!(matches!(error, PermitError::NotProved(_)), "{error:?}");
+    let change = policies::next_for_disk(&world.rows, disk.policy().expect("pinned"), 0).expect("reads");
+    let change = change.expect("one replacement");
+    let forged = VoterChangeProof { next: first.to_string(), ..change.clone() };
+    assert!(matches!(disk.succeed(&forged), Err(PermitError::NoVoterChange { .. })));
+    let forged = VoterChangeProof { record: b"nonsense".to_vec(), ..change.clone() };
+    assert!(matches!(disk.succeed(&forged), Err(PermitError::OtherRecord { .. })));
+    disk.succeed(&change).expect("its own voters cosigned it");
+    assert!(disk.succeed(&change).is_err(), "it is no step from the voters of now");
+    assert_eq!(policies::next_for_disk(&world.rows, disk.policy().expect("pinned"), 0), Ok(None));
+    disk.shutdown().await;
+    drop(disk);
+    let config = DiskConfig { path, capacity_bytes: None };
+    let expected = ExpectedMarker { cluster: CLUSTER, node: NodeId(1), genesis: GENESIS };
+    let disk = Disk::open(&config, &expected, &StoreSettings::default()).expect("opens");
+    disk.pin(&first).expect("the genesis file is the same");
+    assert_eq!(disk.policy(), Ok(next.fingerprint()), "whom it was led to outlives a restart");
+    let permit = disk.admit(&permit(&world, &disk)).expect("verifies");
+    assert_eq!(disk.erase(&permit).await.expect("erases").shards, 2);
 }

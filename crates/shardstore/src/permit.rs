@@ -94,6 +94,24 @@ pub struct CheckpointProof {
     pub consistency: ConsistencyProof,
 }
 
+/// That a voter was replaced, with everything by which a disk that believes the voters before checks it. Nothing in it is
+/// believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VoterChangeProof {
+    /// The exact bytes of the record, which names the next policy by its fingerprint.
+    pub record: Vec<u8>,
+    /// The salt of its commitment.
+    pub salt: Salt,
+    /// Its leaf.
+    pub leaf: Leaf,
+    /// From the leaf to a checkpoint that the voters before cosigned.
+    pub proof: TlogProof,
+    /// Text of the next policy.
+    pub next: String,
+    /// From the newest checkpoint that the disk has verified to that one.
+    pub consistency: ConsistencyProof,
+}
+
 /// Why a permit is none. Nothing was erased.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PermitError {
@@ -143,6 +161,14 @@ pub enum PermitError {
         #[source]
         source: ProofError,
     },
+    /// The record does not lead from the pinned voters to the ones that are told.
+    #[error("record {seq} does not lead to these voters: {why}")]
+    NoVoterChange {
+        /// The record.
+        seq: RecordSeq,
+        /// What does not fit.
+        why: String,
+    },
     /// The store is shutting down.
     #[error("could not reach the shard store: {why}")]
     Unavailable {
@@ -163,7 +189,8 @@ impl PermitError {
             | Self::OtherList { .. }
             | Self::OtherRecord { .. }
             | Self::NotProved(_)
-            | Self::NotContinued { .. } => Reason::PermitInvalid,
+            | Self::NotContinued { .. }
+            | Self::NoVoterChange { .. } => Reason::PermitInvalid,
             Self::Unavailable { .. } => Reason::Overloaded,
         }
     }

@@ -36,6 +36,8 @@ pub const QUERY_HOLDS_MAX: usize = 200;
 pub const SECOND_STEP_MS: i64 = 30 * 24 * 3600 * 1000;
 /// An approved correction can be withdrawn for this long, by the compliance clock.
 pub const CORRECTION_MS: i64 = 7 * 24 * 3600 * 1000;
+/// Most outages of the compliance clock that one correction names.
+pub const OUTAGES_CORRECTED_MAX: usize = 16;
 /// Most time that one tick of the compliance clock credits; what passed beyond it counts as an outage.
 pub const CLOCK_GAP_MS_MAX: i64 = 60 * 1000;
 /// Most by which a trial clock is set ahead at once: a hundred years.

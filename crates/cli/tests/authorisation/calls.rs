@@ -17,7 +17,10 @@ use strongroom_proto::admin::{
 use strongroom_proto::catalog::{
     ExplainItemRequest, LabelItemRequest, ListItemRecordsRequest, ListItemsRequest, ShowItemRequest,
 };
-use strongroom_proto::cluster::{AdvanceClockRequest, ShowStatusRequest};
+use strongroom_proto::cluster::{
+    AdvanceClockRequest, ApproveVoterRequest, ListVoterChangesRequest, PlanVoterRequest, ProposeVoterRequest,
+    ShowClockRequest, ShowStatusRequest, WithdrawVoterRequest,
+};
 use strongroom_proto::disposal::close_lost_request::Lost;
 use strongroom_proto::disposal::{
     ApproveDisposalRequest, CloseLostRequest, ExecuteDisposalRequest, FetchCertificateRequest, ListDisposalsRequest,
@@ -185,7 +188,6 @@ pub(crate) fn table(certificate: Bytes) -> Vec<Call> {
         }),
         row("/strongroom.request.v1.RequestService/GiveViewList", Act::ListGive, |key| GiveViewListRequest {
             idempotency_key: key,
-            kind: "review".to_owned(),
             viewer: "nobody".to_owned(),
             item_ids: vec![NOTHING],
             document: "a test".to_owned(),
@@ -585,6 +587,26 @@ pub(crate) fn table(certificate: Bytes) -> Vec<Call> {
         }),
         row("/strongroom.ledger.v1.LedgerService/FetchPolicy", Act::LedgerProve, |_| FetchPolicyRequest {}),
         row("/strongroom.cluster.v1.ClusterService/ShowStatus", Act::ClusterStatus, |_| ShowStatusRequest {}),
+        row("/strongroom.cluster.v1.ClusterService/PlanVoter", Act::ClusterStatus, |_| PlanVoterRequest::default()),
+        row("/strongroom.cluster.v1.ClusterService/ListVoterChanges", Act::ClusterStatus, |_| {
+            ListVoterChangesRequest {}
+        }),
+        row("/strongroom.cluster.v1.ClusterService/ProposeVoter", Act::VoterPropose, |key| ProposeVoterRequest {
+            idempotency_key: key,
+            old_node_id: 999,
+            new_node_id: 1000,
+            reason: "a test".to_owned(),
+        }),
+        row("/strongroom.cluster.v1.ClusterService/ApproveVoter", Act::VoterApprove, |key| ApproveVoterRequest {
+            idempotency_key: key,
+            proposal_record_seq: 0,
+        }),
+        row("/strongroom.cluster.v1.ClusterService/WithdrawVoter", Act::VoterWithdraw, |key| WithdrawVoterRequest {
+            idempotency_key: key,
+            proposal_record_seq: 0,
+            reason: "a test".to_owned(),
+        }),
+        row("/strongroom.cluster.v1.ClusterService/ShowClock", Act::ClockShow, |_| ShowClockRequest {}),
         // Nobody lets time pass by 0: whoever may is told so.
         row("/strongroom.cluster.v1.ClusterService/AdvanceClock", Act::ClockAdvance, |key| AdvanceClockRequest {
             idempotency_key: key,

@@ -219,15 +219,22 @@ impl Cluster {
     /// Lets this much time pass on every clock, and ticks. More than a tick credits is let pass at once.
     pub(crate) fn pass(&mut self, ms: i64) {
         if ms > limits::CLOCK_GAP_MS_MAX {
-            self.done("ops", Command::AdvanceClock(AdvanceClock { by_ms: ms, reason: "a test".to_owned() }));
-            self.trial_ms += ms;
+            self.advance(ms);
+        } else {
+            self.wall = self.wall.plus_ms(ms);
         }
-        self.wall = self.wall.plus_ms(ms);
         let tick = clock::read(&self.rows).expect("reads").ticks;
         let (wall, boottime_ms) = (self.machine_wall(), self.machine_wall().since_ms(START));
         let reading = |node| Reading { node: NodeId(node), boot_id: [1; 16], boottime_ms, wall, tick };
         let tick = Tick { readings: (1..=3).map(reading).collect(), voters: 3 };
         self.by_node(Command::Tick(tick)).expect("ticks");
+    }
+
+    /// Lets this much time pass at once, without a tick.
+    pub(crate) fn advance(&mut self, ms: i64) {
+        self.done("ops", Command::AdvanceClock(AdvanceClock { by_ms: ms, reason: "a test".to_owned() }));
+        self.trial_ms += ms;
+        self.wall = self.wall.plus_ms(ms);
     }
 
     /// What the machines' own clocks show.
@@ -522,6 +529,9 @@ fn act_of(command: &Command) -> Act {
         Command::CommitDraw(_) => Act::DrawCommit,
         Command::RevealDraw(_) => Act::DrawReveal,
         Command::TargetInspection(_) => Act::InspectionTarget,
+        Command::ProposeVoter(_) => Act::VoterPropose,
+        Command::ApproveVoter(_) => Act::VoterApprove,
+        Command::WithdrawVoter(_) => Act::VoterWithdraw,
     }
 }
 
@@ -617,6 +627,7 @@ fn named_items(command: &Command) -> Vec<ItemId> {
         Command::LeavePrincipal(_) | Command::StayPrincipal(_) => Vec::new(),
         Command::RecordDraw(_) | Command::CommitDraw(_) | Command::RevealDraw(_) => Vec::new(),
         Command::TargetInspection(target) => target.items.clone(),
+        Command::ProposeVoter(_) | Command::ApproveVoter(_) | Command::WithdrawVoter(_) => Vec::new(),
     }
 }
 

@@ -17,6 +17,7 @@ mod items;
 mod keeping;
 mod lives;
 mod model;
+mod outages;
 mod profiles;
 mod proposals;
 mod registers;
@@ -39,3 +40,5 @@ mod interruptions;
 mod leaves;
 mod transfers;
 mod units;
+
+mod voters;

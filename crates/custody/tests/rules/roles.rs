@@ -129,7 +129,7 @@ fn a_refused_role_leaves_what_was_attempted_in_the_record() {
     let mut cluster = Cluster::with_items();
     let commands = samples::of_clients();
     for command in commands {
-        if cluster.clone().by("ops", command.clone()).is_ok() {
+        if act_of(&command).roles().contains(&Role::Ops) {
             continue;
         }
         cluster.refused("ops", command.clone(), Reason::RoleNotAllowed);

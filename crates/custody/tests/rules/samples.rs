@@ -39,7 +39,8 @@ use strongroom_custody::{
     tables::{AbsentShard, DeviceAsset, DeviceType},
     transfer::{AnswerCase, OfferCase},
     unit_change::{ApproveUnitChange, Moved, ProposeUnitChange, Subject, UnitChange, WithdrawUnitChange},
-    viewlist::{CloseList, GiveList, ListKind},
+    viewlist::{CloseList, GiveList},
+    voters::{ApproveVoter, ProposeVoter, VotersNow, WithdrawVoter},
 };
 use strongroom_types::{
     BatchId, ChunkIndex, CorrectionId, DiskId, DrawCommitment, DrawId, DrawShare, NodeId, Reason, RecordSeq, Refusal,
@@ -376,13 +377,26 @@ fn of_requests() -> Vec<Command> {
         }),
         Command::ConfirmOral(ConfirmOral { request }),
         Command::GiveList(GiveList {
-            kind: ListKind::Complaint,
             viewer: id("stranger"),
             items: vec![item(7), item(8)],
-            document: "投诉7号".to_owned(),
+            document: "案审7号".to_owned(),
             until: START.plus_ms(DAY),
         }),
         Command::CloseList(CloseList { viewer: id("stranger"), list: RecordSeq(999), result: "无问题".to_owned() }),
+        Command::ProposeVoter(Box::new(ProposeVoter {
+            old: NodeId(1),
+            new: NodeId(4),
+            reason: "broken".to_owned(),
+            now: VotersNow {
+                voters: vec![NodeId(1), NodeId(2), NodeId(3)],
+                serving: vec![NodeId(2), NodeId(3), NodeId(4)],
+                unsettled: true,
+                policy: "log x".to_owned(),
+                policy_digest: [0xdd; 32],
+            },
+        })),
+        Command::ApproveVoter(Box::new(ApproveVoter { change: RecordSeq(999), now: VotersNow::default() })),
+        Command::WithdrawVoter(WithdrawVoter { change: RecordSeq(999), reason: "it runs again".to_owned() }),
     ]
 }
 
@@ -545,6 +559,9 @@ pub(crate) const fn number(command: &Command) -> u8 {
         Command::CommitDraw(_) => 132,
         Command::RevealDraw(_) => 133,
         Command::TargetInspection(_) => 134,
+        Command::ProposeVoter(_) => 150,
+        Command::ApproveVoter(_) => 151,
+        Command::WithdrawVoter(_) => 152,
     }
 }
 
@@ -563,6 +580,7 @@ fn there_is_a_sample_of_every_command() {
             .chain([86])
             .chain(110..=116)
             .chain(120..=134)
+            .chain(150..=152)
             .collect::<Vec<_>>()
     );
 }

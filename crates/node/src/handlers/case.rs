@@ -8,7 +8,7 @@ use strongroom_custody::{
         self, ArchiveCase, ArchiveRow, BindCase, CaseRow, CaseState, CloseCase, OpenCase, Outcome, ReopenCase, Term,
     },
     clock,
-    correction::StepRow,
+    correction::RoleStepRow,
     tables::{CASE_ITEMS, CASE_OFFERS, CASES},
     transfer::{self, AnswerCase, OfferCase, Receipt, TransferRow, TransferState},
 };
@@ -198,7 +198,7 @@ fn transfers(look: &Look<'_>, case: Option<&CaseId>) -> Result<Vec<TransferRow>,
 }
 
 fn transfer_message(row: &TransferRow) -> Transfer {
-    let step = |step: &StepRow, item_count| TransferStep {
+    let step = |step: &RoleStepRow, item_count| TransferStep {
         by: step.by.to_string(),
         role: step.role.to_string(),
         at_unix_ms: step.at.0,

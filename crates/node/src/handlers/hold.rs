@@ -261,7 +261,7 @@ fn message(row: &HoldRow) -> Hold {
     }
 }
 
-fn step(step: &custody::correction::StepRow) -> Step {
+fn step(step: &custody::correction::RoleStepRow) -> Step {
     Step {
         principal_id: step.by.to_string(),
         role: step.role.to_string(),

@@ -2,8 +2,11 @@
 
 use bytes::Bytes;
 use prost::Message;
-use strongroom_custody::{Act, access::Stop, tables::CLUSTER};
-use strongroom_engine::machine::{CHECKPOINT, CheckpointRow};
+use strongroom_custody::{Act, access::Stop};
+use strongroom_engine::{
+    machine::{CHECKPOINT, CheckpointRow},
+    policies,
+};
 use strongroom_ledger::{
     Leaf, SignedCheckpoint, TlogProof,
     tree::{self, TreeError},
@@ -86,8 +89,7 @@ impl LedgerService for Ledger {
         let policy = self
             .0
             .look(&caller, Reading::of(Act::LedgerProve), |look| {
-                let cluster = CLUSTER.read(&**look.rows, &())?.ok_or_else(|| Refusal::not_found("cluster"))?;
-                Ok(cluster.policy)
+                Ok(policies::current(&**look.rows)?.ok_or_else(|| Refusal::not_found("cluster"))?)
             })
             .await?;
         Ok(Response::new(FetchPolicyResponse { policy: policy.into() }))
