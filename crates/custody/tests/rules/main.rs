@@ -20,6 +20,7 @@ mod model;
 mod profiles;
 mod proposals;
 mod registers;
+mod removals;
 mod requests;
 mod roles;
 mod samples;
