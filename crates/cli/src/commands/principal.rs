@@ -172,6 +172,7 @@ fn tasks(globals: &Globals, person: &PrincipalId, told: &organisation::ListTasks
         "device-custodian" => words("custodian of a device"),
         "decide" => words("request to decide"),
         "supervise" => words("disposal to sign"),
+        "removal" => words("removal to finish"),
         "successor" => words("successor of"),
         other => other.to_owned(),
     };
