@@ -720,7 +720,7 @@ fn rows_are_stored_as_they_always_were() {
     };
     let obligation = Obligation {
         by: "hold 专案一".to_owned(),
-        rule: "G3".to_owned(),
+        rule: "B10".to_owned(),
         text_zh: "暂缓销毁".to_owned(),
         text_en: "held".to_owned(),
         until: None,
