@@ -21,14 +21,14 @@ use crate::{
     correction::{self, ApproveCorrection, WithdrawCorrection},
     device::{
         self, AnswerOffer, ConfirmFault, CorrectEntry, DockDevice, OfferDevice, ReportFault, ReportLoss, RestoreDevice,
-        SendToRepair,
+        SealDevice, SendToRepair,
     },
     disposal::{self, ApproveDisposal, SignDisposal, WithdrawDisposal},
     draw, erasure, exemption, genesis, hold, interruption, item, keeper,
     keeping::{self, ClassifyItem, ExtendItem, RestrictItem, TriggerItem},
     leave,
     mandate::{self, ConfirmMandate, GiveMandate, RevokeMandate},
-    notice, proposal, register, request, session, statement,
+    notice, proposal, register, removal, request, session, statement,
     tables::{CLUSTER, ClusterRow, PrincipalRow},
     transfer,
     unit_change::{self, ApproveUnitChange, WithdrawUnitChange},
@@ -204,6 +204,10 @@ fn decide(decision: &mut Decision<'_>, command: &Command) -> Result<Answer, Stop
         Command::ProposeVoter(propose) => voters::propose(decision, propose),
         Command::ApproveVoter(approve) => voters::approve(decision, approve),
         Command::WithdrawVoter(withdraw) => voters::withdraw(decision, withdraw),
+        Command::SealDevice(seal) => device::seal(decision, seal),
+        Command::ProposeRemoval(propose) => removal::propose(decision, propose),
+        Command::StepRemoval(step) => removal::step(decision, step),
+        Command::ExecuteRemoval(execute) => removal::execute(decision, execute),
     }
 }
 
@@ -300,6 +304,10 @@ const fn act_of(command: &Command) -> Act {
         Command::ApproveVoter(_) => Act::VoterApprove,
         Command::WithdrawVoter(_) => Act::VoterWithdraw,
         Command::TargetInspection(_) => Act::InspectionTarget,
+        Command::SealDevice(_) => Act::SecretSealDevice,
+        Command::ProposeRemoval(_) => Act::SecretPropose,
+        Command::StepRemoval(step) => removal::step_act(&step.step),
+        Command::ExecuteRemoval(_) => Act::SecretExecute,
     }
 }
 
@@ -345,6 +353,7 @@ fn subject_of(command: &Command) -> (Vec<ItemId>, BTreeMap<Fact, Value>) {
             Under::CopyOut(request) => (Vec::new(), facts(&[(Fact::Request, (*request).into())])),
             Under::View(request, item) => (vec![*item], facts(&[(Fact::Request, (*request).into())])),
             Under::StandingView(item, _) => (vec![*item], facts(&[])),
+            Under::Removal(removal) => (Vec::new(), facts(&[(Fact::Removal, (*removal).into())])),
         },
         Command::EndSession(end) => (Vec::new(), facts(&[(Fact::Session, end.session.as_bytes().as_slice().into())])),
         Command::RegisterPrincipal(RegisterPrincipal { principal, .. })
@@ -394,6 +403,7 @@ fn subject_of(command: &Command) -> (Vec<ItemId>, BTreeMap<Fact, Value>) {
         | Command::SendToRepair(SendToRepair { device, .. })
         | Command::RestoreDevice(RestoreDevice { device, .. })
         | Command::DockDevice(DockDevice { device, .. })
+        | Command::SealDevice(SealDevice { device, .. })
         | Command::CorrectEntry(CorrectEntry { device, .. }) => {
             (Vec::new(), facts(&[(Fact::Device, device.as_str().into())]))
         }
@@ -475,6 +485,11 @@ fn subject_of(command: &Command) -> (Vec<ItemId>, BTreeMap<Fact, Value>) {
             target.items.iter().take(limits::TARGET_ITEMS_MAX).copied().collect(),
             facts(&[(Fact::Way, "targeted".into())]),
         ),
+        Command::ProposeRemoval(propose) => {
+            (propose.items.iter().take(limits::REMOVAL_ITEMS_MAX).copied().collect(), facts(&[]))
+        }
+        Command::StepRemoval(step) => (Vec::new(), facts(&[(Fact::Removal, step.removal.into())])),
+        Command::ExecuteRemoval(execute) => (Vec::new(), facts(&[(Fact::Removal, execute.removal.into())])),
     }
 }
 

@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 
 use strongroom_types::{
-    BatchId, DeviceId, PrincipalId, Reason, RecordSeq, Refusal, RequestId, Role, UnitId, UnixMillis,
+    BatchId, DeviceId, PrincipalId, Reason, RecordSeq, Refusal, RemovalId, RequestId, Role, UnitId, UnixMillis,
     rows::{RowError, Rows},
 };
 
@@ -24,14 +24,15 @@ use crate::{
     clearance, clock,
     correction::RoleStepRow,
     device::{self, Tie, What, finding_fact},
-    disposal::BatchState,
+    disposal::{BatchState, ExecutionRow},
     item::unit_of,
     keeper::KeeperTerm,
     keeping::check_given,
     mandate::{self, Mandate, MandateEnd},
     notice, register,
+    removal::RemovalState,
     request::{self, RequestState},
-    tables::{DEVICES, DISPOSALS, KEEPERS, LEAVES, LEAVES_DUE, PRINCIPALS, PrincipalRow, REQUESTS, UNITS},
+    tables::{DEVICES, DISPOSALS, KEEPERS, LEAVES, LEAVES_DUE, PRINCIPALS, PrincipalRow, REMOVALS, REQUESTS, UNITS},
     transfer::reaches_item,
     unit_change::{each, every, not_past},
 };
@@ -39,8 +40,16 @@ use crate::{
 /// Most people whose access one tick ends; the next tick goes on.
 const PER_TICK: usize = 16;
 /// Offices that decide something: one of them is never left empty.
-const OFFICES: [Role; 7] =
-    [Role::Custodian, Role::UnitHead, Role::Legal, Role::Archivist, Role::Approver, Role::Head, Role::Security];
+const OFFICES: [Role; 8] = [
+    Role::Custodian,
+    Role::UnitHead,
+    Role::Legal,
+    Role::Archivist,
+    Role::Approver,
+    Role::Head,
+    Role::Security,
+    Role::Secrecy,
+];
 
 /// Somebody who leaves, or has left.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
@@ -195,6 +204,15 @@ fn check(
         )
         .into());
     }
+    if let Some(removal) = tasks.removals.first() {
+        return Err(Refusal::new(
+            Reason::WrongState,
+            "B10",
+            format!("{} executes or supervises the removal {removal}, which is not closed", person.id),
+            "nobody else can: finish it first, or withdraw it: `strongroom secret show`",
+        )
+        .into());
+    }
     if let Some(other) = tasks.successor_of.first() {
         return Err(Refusal::new(
             Reason::WrongState,
@@ -277,7 +295,7 @@ fn end(decision: &mut Decision<'_>, mut row: LeaveRow) -> Result<(), Stop> {
     let corrupt = || RowError::Corrupt { table: PRINCIPALS.name, detail: format!("{} is not there", row.person) };
     let mut person = PRINCIPALS.read(decision.rows, &row.person)?.ok_or_else(corrupt)?;
     let mut findings = Vec::new();
-    if clearance::ties(decision.rows, &row.person)?.iter().any(|(_, tie)| *tie != Tie::Lost) {
+    if clearance::ties(decision.rows, &row.person)?.iter().any(|(_, tie)| tie.is_owed()) {
         findings.push("DEVICES_OUTSTANDING".to_owned());
     }
     let stands = PRINCIPALS.read(decision.rows, &row.to)?.is_some_and(|to| to.revoked_at.is_none());
@@ -399,6 +417,8 @@ pub struct Tasks {
     pub device_posts: Vec<DeviceId>,
     /// Disposals that they supervise and have not signed.
     pub batches: Vec<BatchId>,
+    /// Removals that they are to execute, or supervise and have not signed.
+    pub removals: Vec<RemovalId>,
     /// People who leave in their favour.
     pub successor_of: Vec<PrincipalId>,
 }
@@ -427,6 +447,16 @@ pub fn tasks(rows: &(impl Rows + ?Sized), person: &PrincipalRow) -> Result<Tasks
             if execution.supervisors.contains(id) && !signed {
                 tasks.batches.push(batch.id);
             }
+        }
+        Ok(())
+    })?;
+    each(&REMOVALS, rows, |removal| {
+        let unsigned = |execution: &ExecutionRow| {
+            execution.supervisors.contains(id) && execution.signatures.iter().all(|step| step.by != *id)
+        };
+        let signs = removal.state == RemovalState::Executed && removal.execution.as_deref().is_some_and(unsigned);
+        if signs || (removal.is_open() && removal.executor == *id) {
+            tasks.removals.push(removal.id);
         }
         Ok(())
     })?;

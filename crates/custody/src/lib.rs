@@ -28,6 +28,7 @@ pub mod profile;
 pub mod proposal;
 pub mod record;
 pub mod register;
+pub mod removal;
 pub mod request;
 pub mod retention;
 pub mod session;

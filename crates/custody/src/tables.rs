@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use minicbor::bytes::ByteVec;
 use strongroom_types::{
     ActivityId, BatchId, CaseId, ChunkDigest, ChunkIndex, ClusterId, CorrectionId, DeviceId, DiskId, DrawId, HoldId,
-    ItemDigest, ItemId, KeyHash, NodeId, PlacementEpoch, PrincipalId, ProfileName, RecordSeq, RequestId, Role,
-    SessionId, Sha256Digest, ShardIndex, SubtreeValue, UnitId, UnixMillis, UploadEpoch, VolumeId, rows::Table,
+    ItemDigest, ItemId, KeyHash, NodeId, PlacementEpoch, PrincipalId, ProfileName, RecordSeq, RemovalId, RequestId,
+    Role, SessionId, Sha256Digest, ShardIndex, SubtreeValue, UnitId, UnixMillis, UploadEpoch, VolumeId, rows::Table,
 };
 
 use crate::{
@@ -31,6 +31,7 @@ use crate::{
     outage::OutageRow,
     profile::Profile,
     proposal::ProposalRow,
+    removal::{CopyRow, RemovalItemRow, RemovalRow},
     request::RequestRow,
     session::SessionRow,
     transfer::TransferRow,
@@ -133,7 +134,7 @@ pub const DISK_PROGRESS: Table<DiskId, RecordSeq> = Table::new(64, "disk_progres
 pub const PARTS: Table<(BatchId, Keeper), PartRow> = Table::new(65, "disposal_parts");
 /// Parts that are not done, by the order's record: an index over [`PARTS`].
 pub const PARTS_PENDING: Table<(Keeper, RecordSeq), BatchId> = Table::new(66, "disposal_parts_pending");
-/// The batch that an item is in, while it is not decided.
+/// The batch or removal that an item is in, while it is not decided.
 pub const DISPOSAL_BY_ITEM: Table<ItemId, BatchId> = Table::new(67, "disposal_by_item");
 /// Disks and replicas that were called lost.
 pub const LOST: Table<Keeper, LostRow> = Table::new(68, "lost_keepers");
@@ -146,6 +147,13 @@ pub const PROFILE_VERSIONS: Table<ProfileName, VersionsRow> = Table::new(40, "pr
 pub const PROPOSALS: Table<ProfileName, ProposalRow> = Table::new(41, "proposals");
 /// Approved versions by the compliance time at which they take effect.
 pub const PROPOSALS_DUE: Table<(UnixMillis, ProfileName), ()> = Table::new(42, "proposals_due");
+
+/// Removals by number, newest first. They share the numbers of [`DISPOSALS`]: a number is of one or of the other.
+pub const REMOVALS: Table<u64, RemovalRow> = Table::new(96, "removals");
+/// The items of each removal.
+pub const REMOVAL_ITEMS: Table<(RemovalId, ItemId), RemovalItemRow> = Table::new(97, "removal_items");
+/// Copies that each removal lists, by position.
+pub const SECRET_COPIES: Table<(RemovalId, u64), CopyRow> = Table::new(98, "secret_copies");
 
 /// Mandates of a person.
 pub const MANDATES: Table<PrincipalId, MandatesRow> = Table::new(90, "mandates");

@@ -22,6 +22,7 @@ mod puts;
 pub mod read;
 pub mod readings;
 pub mod receipt;
+pub mod removal;
 pub mod shards;
 pub mod system;
 

@@ -13,6 +13,7 @@ use strongroom_custody::{
     disposal::{DiskOfNode, ExecuteDisposal},
     draw::{self, CommitDraw, RecordDraw},
     erasure::{self, AttestKeys, NoteErasure},
+    removal::ExecuteRemoval,
     tables,
     tables::{ManifestRun, ManifestStep},
     upload,
@@ -30,7 +31,7 @@ use strongroom_types::{
 
 use crate::{
     policies::{self, POLICY_CHANGES, PolicyChangeRow},
-    readings,
+    readings, removal,
 };
 
 /// Outcomes by caller and idempotency key.
@@ -285,15 +286,15 @@ fn filled_in(
 ) -> Result<Result<Option<strongroom_custody::Command>, Refusal>, RowError> {
     use strongroom_custody::Command as Of;
     if let Of::ExecuteDisposal(told) = command {
-        let nodes = living(rows)?;
-        let of = |node: &NodeRow| {
-            let keeps = node.id;
-            node.disks.iter().map(|disk| DiskOfNode { disk: disk.id, node: keeps }).collect::<Vec<_>>()
-        };
-        let disks = nodes.iter().flat_map(of).collect();
-        let replicas = nodes.iter().map(|node| node.id).collect();
+        let (disks, replicas) = keepers(rows)?;
         let filled = ExecuteDisposal { disks, replicas, ..(**told).clone() };
         return Ok(Ok(Some(Of::ExecuteDisposal(Box::new(filled)))));
+    }
+    if let Of::ExecuteRemoval(told) = command {
+        let (disks, replicas) = keepers(rows)?;
+        let copies = removal::copies(rows, told.removal)?;
+        let filled = ExecuteRemoval { disks, replicas, copies, ..(**told).clone() };
+        return Ok(Ok(Some(Of::ExecuteRemoval(Box::new(filled)))));
     }
     if let Of::NoteErasure(told) = command {
         let signed = |cluster, node| erasure::receipt_message(cluster, node, told);
@@ -344,6 +345,16 @@ pub fn voters_now(rows: &dyn Rows, old: NodeId, new: NodeId) -> Result<VotersNow
         policy_digest: policy.as_ref().map_or([0; 32], |policy| *policy.fingerprint().as_bytes()),
         policy: policy.map_or_else(String::new, |policy| policy.to_string()),
     })
+}
+
+/// What keeps shards, and what keeps keys.
+fn keepers(rows: &dyn Rows) -> Result<(Vec<DiskOfNode>, Vec<NodeId>), RowError> {
+    let nodes = living(rows)?;
+    let of = |node: &NodeRow| {
+        let keeps = node.id;
+        node.disks.iter().map(|disk| DiskOfNode { disk: disk.id, node: keeps }).collect::<Vec<_>>()
+    };
+    Ok((nodes.iter().flat_map(of).collect(), nodes.iter().map(|node| node.id).collect()))
 }
 
 /// Every node that is not gone for good.

@@ -3,15 +3,20 @@
 
 use std::{collections::BTreeMap, fmt::Debug, path::Path, str::FromStr};
 
-use aws_lc_rs::signature::Ed25519KeyPair;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use strongroom_custody::{
     Actor, Command as Custody,
     clock::{self, Reading},
-    command::{AddUnit, AdvanceClock, CreateCluster, OpenUpload, RegisterPrincipal, ResumeUpload, SealOriginal},
+    command::{
+        AddUnit, AdvanceClock, BeginSession, CreateCluster, EndSession, OpenUpload, RegisterPrincipal, ResumeUpload,
+        SealOriginal, Under,
+    },
     disposal::{
         ApproveDisposal, BatchState, ExecuteDisposal, ProposeDisposal, ProposedItem, SignDisposal, read as read_batch,
     },
     erasure::{self, AttestKeys, EraseOrderRow, NoteErasure},
+    keeping::{RestrictItem, RestrictionKind},
+    removal::{self, CopyAt, ExecuteRemoval, ProposeRemoval, RemovalForm, RemovalStep, StepRemoval},
     tables::{ChunkEntry, ClusterRow, Description, ITEM_KEYS, ITEMS, ManifestRun, ManifestStep, UploadEnd},
     voters::{ApproveVoter, ProposeVoter, VotersNow},
 };
@@ -21,9 +26,10 @@ use strongroom_engine::{
     machine::CHECKPOINT,
     policies, readings,
     receipt::{CustodyRecords, evidence},
+    removal::{certificate as removal_certificate, copies as copies_of},
 };
 use strongroom_ledger::{CosignerKey, KeyName, LogKey, OutsideRule, Policy, TreeHead, tree};
-use strongroom_package::{Certificate, Receipt, Trust, verify_receipt};
+use strongroom_package::{Certificate, Receipt, RemovalCertificate, Trust, verify_receipt};
 use strongroom_shardstore::{
     Disk, DiskConfig, DiskMarker, ExpectedMarker, PermitError, PutError, PutShard, ShardAddress, StoreSettings,
     VoterChangeProof,
@@ -31,8 +37,8 @@ use strongroom_shardstore::{
 use strongroom_topology::{self as topology, ClassRow, Promise, Registration};
 use strongroom_types::{
     BatchId, ChunkDigest, ChunkIndex, ClusterId, DiskId, EraseList, EraseTarget, ItemDigest, ItemId, KeyHash, NodeId,
-    PlacementEpoch, Reason, RecordSeq, Refusal, Role, Sha256Digest, ShardIndex, SubtreeValue, UnixMillis, UploadEpoch,
-    VolumeId, rows::MemoryRows,
+    PlacementEpoch, Reason, RecordSeq, Refusal, RemovalId, Role, SessionId, Sha256Digest, ShardIndex, SubtreeValue,
+    UnixMillis, UploadEpoch, VolumeId, rows::MemoryRows,
 };
 
 const START: UnixMillis = UnixMillis(1_772_328_600_000);
@@ -40,6 +46,7 @@ const DAY: i64 = 24 * 3600 * 1000;
 const CLUSTER: ClusterId = ClusterId::new([9; 16]);
 const GENESIS: [u8; 32] = [0x9e; 32];
 const BATCH: BatchId = BatchId(1);
+const REMOVAL: RemovalId = RemovalId(1);
 
 fn id<T: FromStr<Err: Debug>>(text: &str) -> T {
     text.parse().expect("a name")
@@ -478,6 +485,175 @@ fn a_certificate_with_anything_altered_does_not_verify() {
         bad[position] ^= 1;
         refused(&bad, &format!("a flipped bit in byte {position}"));
     }
+}
+
+/// A removal of item 1, every step but its execution: handed over by the archivist and signed for by the receiver.
+fn signed_for(world: &mut World) {
+    let restrict =
+        RestrictItem {
+            item: item(1), kind: Some(RestrictionKind::SuspectedSecret), reason: "疑似国家秘密".to_owned()
+        };
+    world.by(Role::Secrecy, Custody::RestrictItem(restrict)).expect("restricts");
+    let receiver = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).expect("a key");
+    let propose = ProposeRemoval {
+        items: vec![item(1)],
+        form: RemovalForm {
+            organ: "市国家保密局".to_owned(),
+            receiver: "李四".to_owned(),
+            receiver_key: receiver.public_key().as_ref().try_into().expect("32 bytes"),
+            carrier: "JM-2026-014".to_owned(),
+            basis: "保密审查意见".to_owned(),
+        },
+        executor: id("archivist"),
+        copies: Vec::new(),
+    };
+    world.by(Role::Legal, Custody::ProposeRemoval(Box::new(propose))).expect("proposes");
+    world.by(Role::Secrecy, removal_step(RemovalStep::Approve)).expect("approves");
+    world.by(Role::Head, removal_step(RemovalStep::Approve)).expect("approves");
+    let session = SessionId::new([5; 16]);
+    let begin = BeginSession { session, under: Under::Removal(REMOVAL) };
+    world.by(Role::Archivist, Custody::BeginSession(begin)).expect("begins");
+    world.by(Role::Archivist, Custody::EndSession(EndSession { session, complete: true })).expect("ends");
+    let row = removal::read(&world.rows, REMOVAL).expect("is there");
+    let statement = removal::statement_of(&world.rows, CLUSTER, &row).expect("reads").to_bytes();
+    let signature = receiver.sign(&statement).as_ref().to_vec();
+    world.by(Role::Archivist, removal_step(RemovalStep::FileSignature(signature.into()))).expect("files");
+}
+
+fn removal_step(step: RemovalStep) -> Custody {
+    Custody::StepRemoval(StepRemoval { removal: REMOVAL, step })
+}
+
+fn execute_removal(world: &mut World) {
+    let execute = ExecuteRemoval {
+        removal: REMOVAL,
+        supervisors: vec![id("inspector"), id("unit-head")],
+        // Whatever a proposer writes here: the machine knows better.
+        disks: Vec::new(),
+        replicas: vec![NodeId(77)],
+        copies: vec![CopyAt { place: "nowhere".to_owned(), keeper: "nobody".to_owned(), seq: None }],
+    };
+    world.by(Role::Archivist, Custody::ExecuteRemoval(Box::new(execute))).expect("executes");
+}
+
+/// Disks, replicas, copies and supervisors of a removal.
+fn close_removal(world: &mut World) {
+    for node in 1..=3 {
+        let receipt = world.receipt(node, disk_id(node), 1);
+        world.by_node(node, Custody::NoteErasure(Box::new(receipt))).expect("notes");
+        let mut word = AttestKeys {
+            batch: removal::number(REMOVAL),
+            purged_to: 900,
+            signature: Vec::new().into(),
+            vkey: String::new(),
+        };
+        word.signature = signed_by(node, &erasure::keys_message(CLUSTER, NodeId(node.into()), &word)).into();
+        world.by_node(node, Custody::AttestKeys(Box::new(word))).expect("takes its word");
+    }
+    let destroyed = RemovalStep::DestroyCopy(0, START, "已清除".to_owned());
+    world.by(Role::Custodian, removal_step(destroyed)).expect("ticks off");
+    world.by(Role::Inspector, removal_step(RemovalStep::Close)).expect("signs");
+    world.by(Role::UnitHead, removal_step(RemovalStep::Close)).expect("signs");
+}
+
+#[tokio::test]
+async fn b10_a_disk_erases_a_removal_by_its_own_kind_of_permit_and_its_certificate_says_where_it_went() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut world = World::new();
+    let disk = disk(&folder.path().join("disk"), &world.policy()).await;
+    signed_for(&mut world);
+    execute_removal(&mut world);
+    world.publish();
+    let (seq, order) = world.order();
+    let newest = disk.trusted().expect("is pinned");
+    let proof = permit_proof(&world.rows, seq, &order, newest).expect("reads").expect("is cosigned");
+    // An order that was bent to be of a disposal, and a replayed one for an item that nobody signed for.
+    let bent = EraseOrderRow { removal: None, ..order.clone() };
+    let forged = permit_proof(&world.rows, seq, &bent, newest).expect("reads").expect("is cosigned");
+    let error = disk.admit(&forged).expect_err("another kind");
+    assert!(matches!(error, PermitError::OtherKind { .. }), "{error:?}");
+    let two = EraseList::new([EraseTarget::Item(item(2))]).expect("a list");
+    let replayed = EraseOrderRow { list: two, ..order.clone() };
+    let forged = permit_proof(&world.rows, seq, &replayed, newest).expect("reads").expect("is cosigned");
+    assert!(matches!(disk.admit(&forged), Err(PermitError::OtherList { .. })));
+    for number in 1..=3 {
+        disk.get(&shard(number).address).await.expect("is there");
+    }
+    let permit = disk.admit(&proof).expect("verifies");
+    assert_eq!(disk.erase(&permit).await.expect("erases").shards, 1);
+    assert!(matches!(disk.put(shard(1)).await, Err(PutError::Erased { .. })));
+    disk.get(&shard(2).address).await.expect("is there");
+    let again = permit_proof(&world.rows, seq, &order, disk.trusted().expect("is pinned")).expect("reads");
+    let again = disk.admit(&again.expect("is cosigned")).expect("verifies");
+    assert_eq!(disk.erase(&again).await.expect("erases").shards, 0, "replayed, it does nothing");
+
+    // The machine has listed the copies that the ledger tells of, and not those that the proposer made up.
+    let copies = removal::copies(&world.rows, REMOVAL).expect("reads");
+    let places: Vec<_> = copies.iter().map(|copy| (copy.at.place.as_str(), copy.at.keeper.as_str())).collect();
+    assert_eq!(places, [("spool of station station and memory of device D1", "station")]);
+
+    let early = removal_certificate(&world.rows, REMOVAL).expect_err("is not closed");
+    assert_eq!(early.reason, Reason::DisposalIncomplete);
+    close_removal(&mut world);
+    assert_eq!(removal_certificate(&world.rows, REMOVAL).expect_err("is not cosigned").reason, Reason::ReceiptPending);
+    world.publish();
+    let bytes = removal_certificate(&world.rows, REMOVAL).expect("is certified");
+    let verified =
+        |bytes: &[u8]| RemovalCertificate::parse_canonical(bytes).and_then(|read| read.verify(&CustodyRecords));
+    let verdict = verified(&bytes).expect("verifies");
+    assert_eq!((verdict.disks_erased, verdict.replicas_clean, verdict.execution.copies), (3, 3, 1));
+    assert_eq!(verdict.execution.carrier, "JM-2026-014");
+    let follows: Vec<_> = verdict.items[0].obligations.iter().map(|one| one.by.as_str()).collect();
+    assert_eq!(follows, ["floor"]);
+    let steps: Vec<_> = verdict.steps.iter().map(|(step, by, ..)| format!("{step} by {by}")).collect();
+    assert_eq!(
+        steps,
+        [
+            "proposed by legal",
+            "approved as secrecy by secrecy",
+            "approved as head by head",
+            "signed for by the receiver, filed by archivist",
+            "executed by archivist",
+            "copy 0 destroyed by custodian",
+            "signed as supervisor by inspector",
+            "signed as supervisor by unit-head",
+        ]
+    );
+
+    // A certificate of one kind is none of the other, and with anything altered it does not verify.
+    assert!(Certificate::parse_canonical(&bytes).is_err());
+    let text = String::from_utf8(bytes.clone()).expect("text");
+    for (from, to) in [("\"by\": \"floor\"", "\"by\": \"hold\""), ("RMV-1", "RMV-2"), ("removal-cert", "cert")] {
+        let forged = text.replacen(from, to, 1);
+        assert_ne!(forged, text);
+        assert!(verified(forged.as_bytes()).is_err(), "{to} was taken");
+    }
+    for position in (0..bytes.len()).step_by(499) {
+        let mut bad = bytes.clone();
+        bad[position] ^= 1;
+        assert!(verified(&bad).is_err(), "a flipped bit in byte {position}");
+    }
+}
+
+#[test]
+fn b10_copies_that_were_handed_out_before_are_listed() {
+    let mut world = World::new();
+    signed_for(&mut world);
+    world.by(Role::Legal, removal_step(RemovalStep::Withdraw("已解密".to_owned()))).expect("withdraws");
+    let places: Vec<_> =
+        copies_of(&world.rows, RemovalId(1)).expect("reads").into_iter().map(|copy| copy.place).collect();
+    assert_eq!(places, ["spool of station station and memory of device D1"], "its own carrier is no copy to destroy");
+    let propose = ProposeRemoval {
+        items: vec![item(1)],
+        form: removal::read(&world.rows, REMOVAL).expect("is there").form,
+        executor: id("archivist"),
+        copies: Vec::new(),
+    };
+    world.by(Role::Legal, Custody::ProposeRemoval(Box::new(propose))).expect("proposes");
+    let copies = copies_of(&world.rows, RemovalId(2)).expect("reads");
+    let carrier = copies.last().expect("two");
+    assert_eq!((copies.len(), carrier.place.as_str()), (2, "carrier JM-2026-014 of RMV-1"));
+    assert_eq!(carrier.keeper, "市国家保密局");
 }
 
 /// A certificate as it is written: `serde_json` by itself would put the fields in another order.

@@ -227,7 +227,12 @@ fn hold_page(page: &mut Shown, hold: &WireHold) {
         ("released by", steps.join(", ")),
         ("release reason", hold.release_reason.clone()),
         ("missing for release", hold.missing.join("; ")),
+        ("removed", hold.removed_items.iter().map(removed_text).collect::<Vec<_>>().join(", ")),
     ]);
+}
+
+fn removed_text(removed: &strongroom_proto::hold::RemovedItem) -> String {
+    format!("{} ({})", hex::encode(&removed.item_id), removed.removal_id)
 }
 
 fn scope_text(hold: &WireHold) -> String {
@@ -279,6 +284,10 @@ fn hold_json(hold: &WireHold) -> Value {
         "placed_at": shown::time(hold.placed_at_unix_ms),
         "record": hold.record_seq,
         "items": hold.items,
+        "removed": hold.removed_items.iter().map(|removed| json!({
+            "item": hex::encode(&removed.item_id),
+            "removal": removed.removal_id,
+        })).collect::<Vec<_>>(),
         "cases": hold.case_ids,
         "queries": hold.queries.iter().map(query).collect::<Vec<_>>(),
         "release_steps": hold.release_steps.iter().map(step).collect::<Vec<_>>(),

@@ -174,6 +174,7 @@ fn tasks(globals: &Globals, person: &PrincipalId, told: &organisation::ListTasks
         "delegation" => output.pick("delegation, ends", "授权，随之终止").to_owned(),
         "decide" => words("request to decide"),
         "supervise" => words("disposal to sign"),
+        "removal" => words("removal to finish"),
         "successor" => words("successor of"),
         other => other.to_owned(),
     };

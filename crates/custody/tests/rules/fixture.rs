@@ -13,6 +13,7 @@ use strongroom_custody::{
     device::Way,
     mandate::MandateKind,
     profile::{Profile, RequestAct},
+    removal::RemovalStep,
     request::RequestRow,
     retention::{self, Kept},
     tables::{
@@ -439,7 +440,7 @@ fn act_of(command: &Command) -> Act {
         Command::ApproveRequest(_) => Act::RequestApprove,
         Command::RejectRequest(_) => Act::RequestReject,
         Command::BeginSession(begin) => match begin.under {
-            Under::CopyOut(_) => Act::CopyOutBegin,
+            Under::CopyOut(_) | Under::Removal(_) => Act::CopyOutBegin,
             Under::View(..) | Under::StandingView(..) => Act::ViewBegin,
         },
         Command::EndSession(_) => Act::SessionEnd,
@@ -532,6 +533,16 @@ fn act_of(command: &Command) -> Act {
         Command::ProposeVoter(_) => Act::VoterPropose,
         Command::ApproveVoter(_) => Act::VoterApprove,
         Command::WithdrawVoter(_) => Act::VoterWithdraw,
+        Command::SealDevice(_) => Act::SecretSealDevice,
+        Command::ProposeRemoval(_) => Act::SecretPropose,
+        Command::StepRemoval(step) => match step.step {
+            RemovalStep::Approve => Act::SecretApprove,
+            RemovalStep::Withdraw(_) => Act::SecretWithdraw,
+            RemovalStep::FileSignature(_) => Act::SecretSign,
+            RemovalStep::DestroyCopy(..) => Act::SecretCopy,
+            RemovalStep::Close => Act::DisposalSign,
+        },
+        Command::ExecuteRemoval(_) => Act::SecretExecute,
     }
 }
 
@@ -546,7 +557,7 @@ fn named_items(command: &Command) -> Vec<ItemId> {
         Command::LabelItem(label) => vec![label.item],
         Command::SubmitRequest(submit) => submit.items.iter().take(limits::REQUEST_ITEMS_MAX).copied().collect(),
         Command::BeginSession(begin) => match begin.under {
-            Under::CopyOut(_) => Vec::new(),
+            Under::CopyOut(_) | Under::Removal(_) => Vec::new(),
             Under::View(_, item) | Under::StandingView(item, _) => vec![item],
         },
         Command::NoteRefusal(note) => note.item.into_iter().collect(),
@@ -628,6 +639,8 @@ fn named_items(command: &Command) -> Vec<ItemId> {
         Command::RecordDraw(_) | Command::CommitDraw(_) | Command::RevealDraw(_) => Vec::new(),
         Command::TargetInspection(target) => target.items.clone(),
         Command::ProposeVoter(_) | Command::ApproveVoter(_) | Command::WithdrawVoter(_) => Vec::new(),
+        Command::ProposeRemoval(propose) => propose.items.iter().take(limits::REMOVAL_ITEMS_MAX).copied().collect(),
+        Command::SealDevice(_) | Command::StepRemoval(_) | Command::ExecuteRemoval(_) => Vec::new(),
     }
 }
 

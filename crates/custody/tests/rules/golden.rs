@@ -75,7 +75,7 @@ where
 
 #[test]
 fn commands_are_stored_as_they_always_were() {
-    let mut commands = [samples::of_clients(), samples::of_nodes()].concat();
+    let mut commands = [samples::of_clients(), samples::of_secrets(), samples::of_nodes()].concat();
     commands.sort_by_key(samples::number);
     let name = |command: &strongroom_custody::Command| {
         let text = format!("{command:?}");
@@ -523,7 +523,7 @@ fn disposed() -> Tombstone {
 }
 
 fn order(batch: Option<BatchId>, target: EraseTarget) -> EraseOrderRow {
-    EraseOrderRow { batch, list: EraseList::new([target]).expect("a list") }
+    EraseOrderRow { batch, list: EraseList::new([target]).expect("a list"), removal: None }
 }
 
 const fn part(state: PartState) -> PartRow {
@@ -538,6 +538,7 @@ fn reading(ended: Option<RecordSeq>) -> SessionRow {
         seq: RecordSeq(11),
         ends_at: START.plus_ms(DAY),
         ended,
+        removal: None,
     }
 }
 

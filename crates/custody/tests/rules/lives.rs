@@ -1,25 +1,30 @@
 //! Long random lives of a cluster against the reference model: three replicas that crash, replay and take snapshots over,
 //! leaders whose clocks are wrong, voters that reboot or lie, and people who extend, trigger, bind, archive, hold,
-//! release and correct, the clock's outages too. After every step, for every item: the product and the model agree on whether anything
+//! release, correct and remove to a classified carrier, the clock's outages too. After every step, for every item: the product and the model agree on whether anything
 //! keeps it, all replicas hold the same bytes, and nothing is ever free before its floor has truly passed.
 //!
 //! A few seeds run with every test. `LIVES=FROM..TO` plays others (`make lives`); a failure prints the seed and the
 //! shortest sequence of steps that still fails.
 
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use strongroom_custody::{
     Actor, Answer, Applied, Command, Context,
     case::{Archive, ArchiveCase, BindCase, OpenCase, ReopenCase, Term},
     clock::{self, Reading},
-    command::{AdvanceClock, Tick},
+    command::{AdvanceClock, BeginSession, EndSession, Tick, Under},
     correction::{ApproveCorrection, Mistake, ProposeCorrection, WithdrawCorrection},
     disposal,
+    erasure::{self, Tombstone},
     hold::{HoldQuery, HoldScope, PlaceHold, ReleaseHold},
-    keeping::{self, ExtendItem, TriggerItem},
+    keeping::{self, ExtendItem, RestrictItem, RestrictionKind, TriggerItem},
     outage::RightOutage,
+    removal::{self, ExecuteRemoval, ProposeRemoval, RemovalForm, RemovalStep, StepRemoval},
     retention,
-    tables::{CASES, CORRECTIONS, ITEMS, OUTAGES, newest_first},
+    tables::{CASES, CORRECTIONS, ITEMS, OUTAGES, REMOVALS, newest_first},
 };
-use strongroom_types::{CorrectionId, NodeId, RecordSeq, UnixMillis, limits, rows::MemoryRows};
+use strongroom_types::{
+    ClusterId, CorrectionId, NodeId, RecordSeq, RemovalId, SessionId, UnixMillis, limits, rows::MemoryRows,
+};
 
 use crate::{
     fixture::{Cluster, DAY, GATEWAY, HOUR, MINUTE, START, id, item, key, small},
@@ -58,7 +63,7 @@ impl Dice {
 
 fn life(seed: u64) -> Vec<Step> {
     let mut dice = Dice(seed);
-    let mut step = || Step { what: dice.roll(25), which: dice.roll(6), how: dice.roll(8), who: dice.roll(8) };
+    let mut step = || Step { what: dice.roll(27), which: dice.roll(6), how: dice.roll(8), who: dice.roll(8) };
     (0..STEPS).map(|_| step()).collect()
 }
 
@@ -78,6 +83,8 @@ struct World {
     /// How far the leader's wall clock is off.
     leader_off_ms: i64,
     model: Model,
+    /// Items that were removed to a carrier.
+    removed: std::collections::BTreeSet<u8>,
     /// True time at which each item's floor is over, by the calendar.
     free_from: std::collections::BTreeMap<u8, UnixMillis>,
 }
@@ -96,6 +103,7 @@ impl World {
             old: Vec::new(),
             leader_off_ms: 0,
             model: Model::default(),
+            removed: std::collections::BTreeSet::new(),
             free_from: std::collections::BTreeMap::new(),
         }
     }
@@ -170,6 +178,7 @@ impl World {
             21 => self.propose(which, how),
             22 => self.approve(which, who),
             23 => self.withdraw(which),
+            24 => self.remove(which, how),
             _ => self.correct_clock(which, how),
         }
     }
@@ -426,16 +435,21 @@ impl World {
             Mistake::Extension(of, seq) => {
                 let said = keeping::read(self.rows(), *of).expect("reads");
                 let at = said.extensions.iter().position(|one| one.seq == *seq).expect("there");
-                self.model.items.get_mut(&number(of)).expect("an item").extensions[at].void_from = in_force;
+                if let Some(of) = self.model.items.get_mut(&number(of)) {
+                    of.extensions[at].void_from = in_force;
+                }
             }
             Mistake::Trigger(of, seq) => {
                 let said = keeping::read(self.rows(), *of).expect("reads");
                 let at = said.triggers.iter().position(|one| one.seq == *seq).expect("there");
-                self.model.items.get_mut(&number(of)).expect("an item").triggers[at].void_from = in_force;
+                if let Some(of) = self.model.items.get_mut(&number(of)) {
+                    of.triggers[at].void_from = in_force;
+                }
             }
             Mistake::Binding(case, of) => {
-                let bound = &mut self.model.items.get_mut(&number(of)).expect("an item").bound;
-                bound.get_mut(&case_of(case)).expect("bound").void_from = in_force;
+                if let Some(of) = self.model.items.get_mut(&number(of)) {
+                    of.bound.get_mut(&case_of(case)).expect("bound").void_from = in_force;
+                }
             }
             Mistake::Archive(case, seq, right) => {
                 let stored = CASES.read(self.rows(), case).expect("reads").expect("a case");
@@ -449,6 +463,73 @@ impl World {
         }
     }
 
+    /// Tries to remove an item to a carrier and leaves one step out, or none: it goes when all were taken, and only then, whatever
+    /// keeps it.
+    fn remove(&mut self, which: u8, left_out: u8) {
+        let number = which % ITEMS_MAX + 1;
+        if !self.model.items.contains_key(&number) {
+            return;
+        }
+        let was_restricted = keeping::read(self.rows(), item(number)).expect("reads").restriction.is_some();
+        let removal =
+            RemovalId(REMOVALS.scan(self.rows(), &(), None, 1).expect("reads").first().map_or(1, |row| row.1.id.0 + 1));
+        let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).expect("a key");
+        let step = |step| Command::StepRemoval(StepRemoval { removal, step });
+        let sessions = u128::from(removal.0).to_be_bytes();
+        let restrict =
+            RestrictItem { item: item(number), kind: Some(RestrictionKind::SuspectedSecret), reason: "x".to_owned() };
+        let propose = ProposeRemoval {
+            items: vec![item(number)],
+            form: RemovalForm {
+                organ: "x".to_owned(),
+                receiver: "x".to_owned(),
+                receiver_key: pair.public_key().as_ref().try_into().expect("32 bytes"),
+                carrier: "x".to_owned(),
+                basis: "x".to_owned(),
+            },
+            executor: id("archivist"),
+            copies: Vec::new(),
+        };
+        let execute = ExecuteRemoval {
+            removal,
+            supervisors: vec![id("inspector"), id("unit-head")],
+            disks: Vec::new(),
+            replicas: Vec::new(),
+            copies: Vec::new(),
+        };
+        let session = SessionId::new(sessions);
+        let begin = BeginSession { session, under: Under::Removal(removal) };
+        let mut went = false;
+        for at in 0..8 {
+            if at == left_out && at < 7 {
+                continue;
+            }
+            went = match at {
+                0 => self.by("legal", Command::RestrictItem(restrict.clone())),
+                1 => self.by("legal", Command::ProposeRemoval(Box::new(propose.clone()))),
+                2 => self.by("secrecy", step(RemovalStep::Approve)),
+                3 => self.by("head", step(RemovalStep::Approve)),
+                4 => self.by("archivist", Command::BeginSession(begin.clone())),
+                5 => self.by("archivist", Command::EndSession(EndSession { session, complete: true })),
+                6 => {
+                    let Ok(row) = removal::read(self.rows(), removal) else { continue };
+                    let text = removal::statement_of(self.rows(), ClusterId::new([0xc1; 16]), &row).expect("reads");
+                    let signature = pair.sign(&text.to_bytes()).as_ref().to_vec();
+                    self.by("archivist", step(RemovalStep::FileSignature(signature.into())))
+                }
+                _ => self.by("archivist", Command::ExecuteRemoval(Box::new(execute.clone()))),
+            };
+        }
+        let all_taken = left_out == 7 || (left_out == 0 && was_restricted);
+        assert_eq!(went, all_taken, "item {number} with step {left_out} left out");
+        if went {
+            self.model.items.remove(&number);
+            self.removed.insert(number);
+        } else {
+            self.by("legal", step(RemovalStep::Withdraw("x".to_owned())));
+        }
+    }
+
     /// What must hold after every step.
     fn check(&self) {
         assert!(self.replicas.iter().all(|rows| *rows == self.replicas[0]), "replicas differ");
@@ -458,6 +539,11 @@ impl World {
                 "disposal is judged at {now}, the true time is {}",
                 self.now()
             );
+        }
+        for number in &self.removed {
+            assert_eq!(ITEMS.read(self.rows(), &item(*number)).expect("reads"), None);
+            let tombstone = erasure::tombstone(self.rows(), item(*number)).expect("reads");
+            assert!(matches!(tombstone, Some(Tombstone::Removed(_))), "item {number}: {tombstone:?}");
         }
         // The rules are asked at T and long after it: what T will come to must be agreed on, too.
         for t in [self.t(), self.t().plus_ms(700 * DAY)] {

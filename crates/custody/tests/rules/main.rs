@@ -21,6 +21,7 @@ mod outages;
 mod profiles;
 mod proposals;
 mod registers;
+mod removals;
 mod requests;
 mod roles;
 mod samples;

@@ -23,7 +23,7 @@ fn act_of(command: &Command) -> Act {
 #[test]
 fn a_role_gets_through_exactly_where_the_table_names_it() {
     let cluster = Cluster::new();
-    for command in samples::of_clients() {
+    for command in [samples::of_clients(), samples::of_secrets()].concat() {
         let act = act_of(&command);
         for role in Role::ALL {
             let outcome = cluster.clone().by(role.name(), command.clone());

@@ -148,10 +148,8 @@ fn tasks(look: &Look<'_>, id: &PrincipalId, leaving: Option<&LeavePrincipal>) ->
 }
 
 fn by_name(tasks: &Tasks) -> Vec<Task> {
-    let tie = |(device, tie): &(DeviceId, Tie)| Task {
-        settle_first: *tie != Tie::Lost,
-        ..task("device", device, tie.name())
-    };
+    let tie =
+        |(device, tie): &(DeviceId, Tie)| Task { settle_first: tie.is_owed(), ..task("device", device, tie.name()) };
     let first = |task: Task| Task { settle_first: true, ..task };
     let post = |(unit, term): &(UnitId, KeeperTerm)| match term.until {
         Some(until) => task("deputy", unit, &until.to_string()),
@@ -162,6 +160,7 @@ fn by_name(tasks: &Tasks) -> Vec<Task> {
     };
     let mut told: Vec<_> = tasks.devices.iter().map(tie).collect();
     told.extend(tasks.batches.iter().map(|batch| first(task("supervise", batch, ""))));
+    told.extend(tasks.removals.iter().map(|removal| first(task("removal", removal, ""))));
     told.extend(tasks.successor_of.iter().map(|person| first(task("successor", person, ""))));
     told.extend(tasks.posts.iter().map(post));
     told.extend(tasks.mandates.iter().map(mandate));
