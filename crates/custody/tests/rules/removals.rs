@@ -691,7 +691,8 @@ fn b10_what_a_sealed_device_recorded_is_a_finding_of_its_activity_and_no_open_ga
 
 #[test]
 fn rows_are_stored_as_they_always_were() {
-    let taken = |by: &str, seq| strongroom_custody::disposal::DisposalStepRow { by: id(by), at: START, seq: RecordSeq(seq) };
+    let taken =
+        |by: &str, seq| strongroom_custody::disposal::DisposalStepRow { by: id(by), at: START, seq: RecordSeq(seq) };
     let row = |state, execution| RemovalRow {
         id: REMOVAL,
         proposer: id("legal"),
