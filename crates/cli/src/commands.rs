@@ -23,6 +23,7 @@ mod inspection;
 mod item;
 mod mandate;
 mod request;
+mod secret;
 mod view;
 mod view_list;
 
@@ -97,6 +98,9 @@ pub(crate) enum Command {
     /// Disposal 销毁: the only delete, from the proposal to the certificate
     #[command(subcommand)]
     Disposal(disposal::Disposal),
+    /// State secrets 涉密: devices that were sealed, and removals to a classified carrier
+    #[command(subcommand)]
+    Secret(secret::Secret),
     /// Draws 抽样: samples for spot checks, which nobody can steer and anybody can draw again
     #[command(subcommand)]
     Draw(draw::Draw),
@@ -140,6 +144,7 @@ impl Command {
             Self::Mandate(command) => on_one_thread(command.run(globals)),
             Self::ViewList(command) => on_one_thread(command.run(globals)),
             Self::Disposal(command) => on_one_thread(command.run(globals)),
+            Self::Secret(command) => on_one_thread(command.run(globals)),
             Self::Draw(command) => on_one_thread(command.run(globals)),
             Self::Inspection(command) => on_one_thread(command.run(globals)),
             Self::CopyOut(command) => on_threads(command.run(globals)),

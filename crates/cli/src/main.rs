@@ -4,6 +4,7 @@
 
 mod clock;
 mod commands;
+mod conditions;
 mod failure;
 mod items;
 mod lang;
@@ -179,6 +180,13 @@ mod tests {
             "strongroom inspection list",
             "strongroom correction propose extension 01010101010101010101010101010101 --record 4 --reason x",
             "strongroom correction propose archive C-1 --record 4 --date 2026-03-01T00:00:00 --permanent --reason x",
+            "strongroom disposal close-lost --replica n3 --reason x",
+            "strongroom disposal close-lost --disk 01010101010101010101010101010101 --reason x",
+            "strongroom cluster voter replace n2 n7 --reason x --dry-run",
+            "strongroom cluster voter approve 57",
+            "strongroom cluster voter withdraw 57 --reason x",
+            "strongroom cluster voter list",
+            "strongroom correction propose outages 41=0s 57=3d4h --unrecorded -2h --reason x --dry-run",
             "strongroom correction approve COR-1",
             "strongroom correction withdraw COR-1 --reason x",
             "strongroom correction list",
@@ -196,7 +204,7 @@ mod tests {
             "strongroom mandate delegate li --act view --act copy --unit U1 --until 2026-12-31T00:00:00",
             "strongroom mandate revoke li --record 57 --reason x",
             "strongroom mandate list --holder li",
-            "strongroom view-list give legal --kind review --item 01010101010101010101010101010101 --document x \
+            "strongroom view-list give legal --item 01010101010101010101010101010101 --document x \
              --until 2026-12-31T00:00:00",
             "strongroom view-list close legal --record 57 --result x",
             "strongroom view-list list",
@@ -231,6 +239,7 @@ mod tests {
             "strongroom request approve 1",
             "strongroom dev up",
             "strongroom cluster status --output xml",
+            "strongroom disposal close-lost --reason x",
             "strongroom ledger prove -1",
             "strongroom view 01010101010101010101010101010101",
             "strongroom view REQ-1 01010101010101010101010101010101 --reason x",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use strongroom_proto::catalog::Item;
+use strongroom_proto::catalog::{Item, Removed};
 use strongroom_proto::request::{Act, Approval, Request, RequestState, Step};
 use strongroom_types::{RecordSeq, UnixMillis};
 
@@ -68,11 +68,53 @@ pub(crate) fn item_json(item: &Item) -> Value {
         "quarantined": item.quarantined,
         "sent_by": item.sent_by,
         "findings": item.findings,
+        "removed": item.removed.as_ref().map(removed_json),
     })
+}
+
+/// Where a removed item is, as JSON.
+pub(crate) fn removed_json(removed: &Removed) -> Value {
+    json!({
+        "removal": removed.removal_id,
+        "carrier": removed.carrier,
+        "organ": removed.organ,
+        "receiver": some(&removed.receiver),
+        "at": time(removed.removed_unix_ms),
+        "record": removed.record_seq,
+    })
+}
+
+/// Where a removed item is, in words.
+pub(crate) fn removed_text(removed: Option<&Removed>) -> String {
+    let told = |removed: &Removed| {
+        format!(
+            "transferred to carrier {} of {} in {} at {} (#{})",
+            removed.carrier,
+            removed.organ,
+            removed.removal_id,
+            time(removed.removed_unix_ms),
+            removed.record_seq
+        )
+    };
+    removed.map(told).unwrap_or_default()
 }
 
 /// A catalogue entry for people.
 pub(crate) fn item_page(page: &mut Page, item: &Item) {
+    if item.removed.is_some() {
+        // Of what is not here any more, digests are told and where it is.
+        return page.facts(&[
+            ("item", hex::encode(&item.item_id)),
+            ("removed", removed_text(item.removed.as_ref())),
+            ("size", size(item.size_bytes)),
+            ("blake3", hex::encode(&item.blake3)),
+            ("sha256", hex::encode(&item.sha256)),
+            ("sealed at", time(item.sealed_at_unix_ms)),
+            ("record", format!("#{}", item.record_seq)),
+            ("device", item.device_id.clone()),
+            ("unit", item.unit_id.clone()),
+        ]);
+    }
     page.facts(&[
         ("item", hex::encode(&item.item_id)),
         ("file", item.file_name.clone()),

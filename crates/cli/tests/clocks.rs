@@ -1,7 +1,7 @@
 //! A real cluster whose clocks are attacked (semantics C2): wall clocks that are ten years off on one node and on all, that
 //! jump by hours, machines that start again and again, a majority that is away for 90 days. Nothing becomes eligible early,
-//! compliance time never goes back and never runs ahead, outages only add, and what cannot be explained freezes disposal
-//! and nothing else.
+//! compliance time never goes back and never runs ahead, outages only add, what cannot be explained freezes disposal
+//! and nothing else, and what was recorded by wrong clocks is corrected by two offices.
 //!
 //! Wall clocks are moved by libfaketime under running nodes, by a file in the node's own folder, and boot ids by a
 //! library of the testkit. Where libfaketime is not installed (`scripts/bootstrap.sh --test` tries to), the test says so
@@ -340,6 +340,48 @@ fn an_outage_of_the_majority_is_added_and_never_repaid(lab: &Lab) {
     lab.takes_and_hands_out("a clock that is not trusted");
 }
 
+/// Two offices correct what the wrong clocks recorded: the clock is believed again, and stands where it stood.
+fn a_false_outage_is_corrected_by_two_offices(lab: &Lab) {
+    let shown = lab.cluster.json(&["cluster", "clock"]);
+    let outages = shown["outages"].as_array().expect("outages");
+    let false_one = outages.iter().find(|one| one["length_ms"].as_i64() > Some(89 * DAY_MS)).expect("the outage");
+    let record = false_one["record"].as_u64().expect("a record");
+    let told = String::from_utf8(lab.cluster.run(&["--lang", "zh", "cluster", "clock"]).stdout).expect("UTF-8");
+    assert!(told.contains(&format!("correction propose outages {record}=")) && told.contains("销毁已冻结"), "{told}");
+
+    let (whole, half) = (format!("{record}=0s"), format!("{record}=45d"));
+    let propose = |right: &str, more: &[&str]| {
+        let mut words = vec!["correction", "propose", "outages", right, "--reason", "the clocks were 90 days ahead"];
+        words.extend(more);
+        lab.cluster.json(&words)
+    };
+    assert_eq!(propose(&half, &["--dry-run"])["fits"], false);
+    let planned = propose(&whole, &["--dry-run"]);
+    assert_eq!((&planned["fits"], &planned["before"]["explained_ms"]), (&Value::Bool(true), &shown["outages_ms"]));
+    let said = lab.cluster.refused(3, &["correction", "propose", "outages", &half, "--reason", "half of it"]);
+    assert!(said.contains("CLOCK_UNTRUSTED"), "{said}");
+    let correction = propose(&whole, &[]);
+    let correction = text(&correction, "correction").to_owned();
+    lab.cluster.refused(3, &["--as", "ops", "correction", "approve", &correction]);
+    lab.cluster.done(&["--as", "head", "correction", "approve", &correction]);
+    lab.nothing_may_go(false, "a correction that can still be withdrawn");
+    let before = lab.look();
+    lab.let_pass(7);
+    wait_for("the correction", || lab.look().trusted);
+    let after = lab.look();
+    let passed = after.t - before.t - 7 * DAY_MS;
+    assert!((0..LATEST_MS).contains(&passed), "compliance time moved by {passed} ms besides");
+    assert_eq!(after.outages_ms, before.outages_ms, "what was recorded stays");
+    let records = lab.cluster.json(&["ledger", "records", "--limit", "10000"]);
+    assert!(records.as_array().expect("records").iter().any(|record| record["act"] == "clock.correct"));
+    let plan = ["--as", "archivist", "disposal", "propose", "--item", &lab.due, "--basis", "it is due", "--dry-run"];
+    assert_eq!(lab.cluster.json(&plan)[0]["eligible"], true, "it was due before");
+    let fresh = lab.takes_and_hands_out("a clock that was corrected");
+    let plan =
+        ["--as", "archivist", "disposal", "propose", "--item", text(&fresh, "item"), "--basis", "x", "--dry-run"];
+    assert_eq!(lab.cluster.json(&plan)[0]["verdict"]["reason"], "RETENTION_ACTIVE");
+}
+
 /// C2, and G2: a period ends when it has passed. MinIO: the local clock of one node decides expiry.
 #[test]
 fn c2_no_clock_that_is_set_ends_a_period_early_or_turns_compliance_time_back() {
@@ -351,4 +393,5 @@ fn c2_no_clock_that_is_set_ends_a_period_early_or_turns_compliance_time_back() {
     all_clocks_together_freeze_disposal_and_nothing_else(&lab);
     machines_that_start_again_and_again_gain_no_time(&lab);
     an_outage_of_the_majority_is_added_and_never_repaid(&lab);
+    a_false_outage_is_corrected_by_two_offices(&lab);
 }

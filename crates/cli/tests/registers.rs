@@ -2,13 +2,23 @@
 //! it, what is refused, and the lists that come out.
 
 use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use strongroom_testkit::{Cluster, Shape, bytes};
+use strongroom_testkit::{
+    Cluster, Shape, bytes,
+    damage::{StoredShard, shards_of},
+};
 
 const BEGUN: &str = "2026-03-01T09:00:00";
 /// Exit code of a mistake in the request.
 const FIX: i32 = 2;
+/// Exit code of what could not be done.
+const FAILED: i32 = 1;
+/// Exit code of what the rules refuse.
+const REFUSED: i32 = 3;
+const PATIENCE: Duration = Duration::from_secs(120);
 const ENDED: &str = "2026-03-01T10:00:00";
 
 /// R-003-6a: the ledgers of devices and of recordings, as a person keeps and exports them.
@@ -20,7 +30,9 @@ fn a_unit_keeps_its_devices_and_its_activities() {
     the_gap_is_explained(&cluster, &items);
     an_activity_without_footage_is_exempt(&cluster);
     nobody_leaves_who_owes(&cluster);
+    b10_a_state_secret_leaves_for_a_carrier_and_no_byte_of_it_stays(&cluster, &items);
     lists_are_for_spreadsheets_too(&cluster);
+    b10_a_sealed_device_is_a_finding(&cluster);
 }
 
 fn the_device_changes_hands_in_two_steps(cluster: &Cluster) {
@@ -163,6 +175,150 @@ fn nobody_leaves_who_owes(cluster: &Cluster) {
     let checked = cluster.json(&["device", "clearance", "recorder", "--check"]);
     assert_eq!(checked["devices"], Value::Array(Vec::new()), "{checked:#}");
     assert!(checked["cleared_at"].is_string(), "{checked:#}");
+}
+
+/// B10 (保密法): found to be a state secret after it was sealed, an original goes to a classified carrier and nowhere else.
+fn b10_a_state_secret_leaves_for_a_carrier_and_no_byte_of_it_stays(cluster: &Cluster, items: &[String]) {
+    let item = items[0].as_str();
+    let path = |name: &str| cluster.path(name).display().to_string();
+    let (keys, carrier, signature) = (path("keys"), path("carrier"), path("RMV-1.signature"));
+    cluster.done(&["secret", "key", "lisi", "--to", &keys]);
+    let public = format!("{keys}/lisi.pub");
+    let propose = [
+        &["--as", "legal", "secret", "propose", "--item", item, "--organ", "市国家保密局", "--receiver", "李四"][..],
+        &["--receiver-key", &public, "--carrier", "JM-2026-014", "--executor", "archivist"],
+        &["--basis", "保密审查意见", "--copy", "备份磁带 B12=信息中心"],
+    ]
+    .concat();
+    let said = cluster.refused(REFUSED, &propose);
+    assert!(said.contains("is not restricted"), "{said}");
+    let restrict = ["item", "restrict", item, "--kind", "suspected-secret", "--reason", "疑似国家秘密"];
+    cluster.done(&[&["--as", "secrecy"], &restrict[..]].concat());
+    let matter =
+        ["--as", "legal", "hold", "place", "matter", "--authority", "监委", "--reason", "调查", "--item", item];
+    cluster.done(&matter);
+    let planned = cluster.json(&[&propose[..], &["--dry-run"]].concat());
+    assert_eq!(planned[0]["eligible"], true, "{planned:#}");
+    let follows = |planned: &Value| -> Vec<String> {
+        let all = planned["obligations"].as_array().expect("a list");
+        all.iter().map(|one| one["by"].as_str().expect("a text").to_owned()).collect()
+    };
+    assert_eq!(follows(&planned[0]), ["floor", "hold matter"], "{planned:#}");
+
+    let removal = cluster.json(&propose);
+    assert_eq!((&removal["removal"], &removal["state"]), (&"RMV-1".into(), &"proposed".into()));
+    let approve = |who| vec!["--as", who, "secret", "approve", "RMV-1"];
+    let execute = [
+        &["--as", "archivist", "secret", "execute", "RMV-1"][..],
+        &["--supervisor", "inspector", "--supervisor", "unit-head"],
+    ]
+    .concat();
+    let hand_over = ["--as", "archivist", "secret", "hand-over", "RMV-1", "--to", &carrier];
+    cluster.refused(REFUSED, &approve("head"));
+    cluster.refused(REFUSED, &hand_over);
+    cluster.done(&approve("secrecy"));
+    cluster.done(&approve("head"));
+    cluster.refused(REFUSED, &execute);
+
+    // The carrier is compared before anything is signed: a file that was exchanged is found.
+    let handed = cluster.json(&hand_over);
+    let file = handed["items"][0]["path"].as_str().expect("a path");
+    let bytes = fs::read(file).expect("reads");
+    let sign = ["secret", "sign", &carrier, "--key", &format!("{keys}/lisi.key"), "--to", &signature];
+    fs::write(file, b"something else").expect("writes");
+    let said = cluster.refused(FAILED, &sign);
+    assert!(said.contains("nothing was signed"), "{said}");
+    fs::write(file, &bytes).expect("writes");
+    cluster.done(&sign);
+    let filed = ["--as", "archivist", "secret", "file-signature", "RMV-1", "--signature", &signature];
+    let good = fs::read(&signature).expect("reads");
+    let mut bent = good.clone();
+    bent[9] ^= 1;
+    fs::write(&signature, &bent).expect("writes");
+    let said = cluster.refused(REFUSED, &filed);
+    assert!(said.contains("is not the signature of 李四"), "{said}");
+    fs::write(&signature, &good).expect("writes");
+    cluster.done(&filed);
+
+    let before = shards_of(cluster, item);
+    let is_gone = |shard: &StoredShard| shard.payload().iter().all(|byte| *byte == 0);
+    assert!(!before.is_empty() && before.iter().all(|shard| !is_gone(shard)));
+    let other: Vec<_> = shards_of(cluster, &items[1]).iter().map(StoredShard::payload).collect();
+    let plan = cluster.json(&[&execute[..], &["--dry-run"]].concat());
+    assert_eq!((&plan["state"], &plan["missing"][0]), (&"signed".into(), &"execution by archivist".into()), "{plan:#}");
+    assert!(before.iter().all(|shard| !is_gone(shard)), "a plan changes nothing");
+    cluster.done(&execute);
+    cluster.refused(REFUSED, &execute);
+
+    let show = || cluster.json(&["--as", "legal", "secret", "show", "RMV-1"]);
+    let start = Instant::now();
+    while show()["disks_pending"] != 0 || show()["replicas_pending"] != 0 {
+        assert!(start.elapsed() < PATIENCE, "it was not erased: {:#}", show());
+        thread::sleep(Duration::from_millis(200));
+    }
+    // Of each record its header stays, and of what it held nothing.
+    assert!(shards_of(cluster, item).iter().chain(&before).all(is_gone), "a shard stayed");
+    let still: Vec<_> = shards_of(cluster, &items[1]).iter().map(StoredShard::payload).collect();
+    assert_eq!(still, other, "the other item is whole");
+    // Every disk was told by the same record, and whoever shows a disk the permit again does nothing.
+    let shown = show();
+    let erased: u64 = shown["parts"].as_array().expect("parts").iter().filter_map(|part| part["shards"].as_u64()).sum();
+    assert_eq!(erased, before.len() as u64, "{shown:#}");
+
+    // Where it is, is told wherever it is asked for.
+    let where_it_is = cluster.json(&["--as", "legal", "item", "show", item]);
+    assert_eq!(where_it_is["removed"]["carrier"], "JM-2026-014", "{where_it_is:#}");
+    let explained = cluster.json(&["--as", "legal", "item", "explain", item]);
+    assert_eq!(explained["removed"]["organ"], "市国家保密局", "{explained:#}");
+    assert_eq!(explained["reasons"].as_array().expect("reasons").len(), 2);
+    let hold = cluster.json(&["--as", "legal", "hold", "show", "matter"]);
+    assert_eq!(hold["removed"][0]["removal"], "RMV-1", "{hold:#}");
+    let said = cluster.refused(REFUSED, &[&["--as", "legal", "hold", "place", "later"], &matter[5..]].concat());
+    assert!(said.contains("transferred to carrier JM-2026-014"), "{said}");
+
+    // It is complete when every copy is ticked off, and not before.
+    let close = |who| vec!["--as", who, "secret", "close", "RMV-1"];
+    let said = cluster.refused(REFUSED, &close("inspector"));
+    assert!(said.contains("copies are open"), "{said}");
+    let copies = shown["copy_list"].as_array().expect("copies");
+    assert_eq!((&copies[0]["keeper"], copies.len()), (&"信息中心".into(), 2), "{copies:#?}");
+    assert!(copies[1]["place"].as_str().expect("a place").contains("spool of station"), "{copies:#?}");
+    for number in ["0", "1"] {
+        let tick = ["secret", "copies", "RMV-1", "--destroyed", number, "--note", "已清除"];
+        cluster.done(&[&["--as", "custodian"], &tick[..]].concat());
+    }
+    cluster.done(&close("inspector"));
+    cluster.done(&close("unit-head"));
+    let certificate = path("RMV-1.certificate");
+    let fetch = ["--as", "legal", "secret", "certificate", "RMV-1", "--to", &certificate];
+    let start = Instant::now();
+    while !cluster.run(&fetch).status.success() {
+        assert!(start.elapsed() < PATIENCE, "there is no certificate");
+        thread::sleep(Duration::from_millis(200));
+    }
+    let verified = cluster.json(&["verify", &certificate]);
+    assert_eq!((&verified[0]["kind"], &verified[0]["trust"]), (&"removal-certificate".into(), &"trusted".into()));
+    assert_eq!(follows(&verified[0]["items"][0]), ["floor", "hold matter"], "{verified:#}");
+    for (from, to) in [("hold matter", "hold nothing"), ("removal-certificate/1", "certificate/1")] {
+        let forged = fs::read_to_string(&certificate).expect("reads").replacen(from, to, 1);
+        let other = path("forged.certificate");
+        fs::write(&other, forged).expect("writes");
+        assert!(!cluster.run(&["verify", &other]).status.success(), "{from} was forged and taken");
+    }
+    let table = cluster.run(&["--lang", "zh", "--as", "legal", "secret", "show", "RMV-1"]);
+    let table = String::from_utf8(table.stdout).expect("text");
+    assert!(table.contains("涉密载体") && table.contains("销毁责任人"), "{table}");
+}
+
+/// B10: at the station nothing is uploaded, and the device is sealed by hand.
+fn b10_a_sealed_device_is_a_finding(cluster: &Cluster) {
+    let seal = ["--as", "station", "secret", "seal-device", "D1", "--envelope", "MF-0031", "--found-by", "recorder"];
+    cluster.done(&[&seal[..], &["--reason", "疑似国家秘密，未上传"]].concat());
+    let device = cluster.json(&["--as", "custodian", "device", "show", "D1"]);
+    assert_eq!(device["place"], "sealed", "{device:#}");
+    let restore = ["device", "restore", "D1", "--note", "已排除"];
+    cluster.refused(REFUSED, &[&["--as", "custodian"], &restore[..]].concat());
+    cluster.done(&[&["--as", "secrecy"], &restore[..]].concat());
 }
 
 fn lists_are_for_spreadsheets_too(cluster: &Cluster) {

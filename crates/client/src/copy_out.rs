@@ -19,11 +19,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use strongroom_proto::access::GrantedItem;
 use strongroom_proto::access::access_service_client::AccessServiceClient;
+use strongroom_proto::access::{BeginCopyOutResponse, GrantedItem};
 use strongroom_proto::convert::fixed;
 use strongroom_types::{
-    IdempotencyKey, ItemDigest, ItemId, RecordSeq, Refusal, RequestId, SessionId, Sha256Digest, limits,
+    IdempotencyKey, ItemDigest, ItemId, RecordSeq, Refusal, RemovalId, RequestId, SessionId, Sha256Digest, limits,
 };
 use tokio::sync::mpsc;
 use tonic::Status;
@@ -89,6 +89,23 @@ pub struct CopiedOut {
     pub ended: RecordSeq,
     /// The files, in the order of the grant.
     pub items: Vec<CopiedItem>,
+}
+
+/// A hand-over that is complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandedOver {
+    /// The removal.
+    pub removal: RemovalId,
+    /// The session on the ledger.
+    pub session: SessionId,
+    /// Ledger position of its beginning.
+    pub begun: RecordSeq,
+    /// Ledger position of its end.
+    pub ended: RecordSeq,
+    /// The files, in the order of the removal.
+    pub items: Vec<CopiedItem>,
+    /// What the receiver signs.
+    pub statement: PathBuf,
 }
 
 /// Why a copy-out did not end.
@@ -181,8 +198,45 @@ impl Client {
         mut progress: impl FnMut(CopyOutProgress) + Send,
     ) -> Result<CopiedOut, CopyOutError> {
         std::fs::create_dir_all(folder).map_err(CopyOutError::file("create", folder))?;
-        let state = State::begin(self, request, folder)?;
+        let state = State::begin(self, &request.to_string(), folder)?;
         let begun = self.begin_copy_out(&state.key, request).await?;
+        let (session, items) = self.fetch_all(&begun, folder, &mut progress).await?;
+        let shown = self.show_request(request).await?;
+        paper::write(folder, &shown, session, RecordSeq(begun.record_seq), &items)?;
+        let ended = self.end_session(&state.end_key(), session, true).await?;
+        state.finish()?;
+        Ok(CopiedOut { request, session, begun: RecordSeq(begun.record_seq), ended, items })
+    }
+
+    /// Writes the originals of an approved removal into a folder, which is then put on the classified carrier, with the
+    /// statement that its receiver compares and signs. As [`Self::copy_out`] otherwise.
+    ///
+    /// # Errors
+    /// [`CopyOutError`]. Whatever it is, doing it again with the same folder goes on where it was.
+    pub async fn hand_over(
+        &self,
+        removal: RemovalId,
+        folder: &Path,
+        mut progress: impl FnMut(CopyOutProgress) + Send,
+    ) -> Result<HandedOver, CopyOutError> {
+        std::fs::create_dir_all(folder).map_err(CopyOutError::file("create", folder))?;
+        let state = State::begin(self, &removal.to_string(), folder)?;
+        let begun = self.begin_hand_over(&state.key, removal).await?;
+        let (session, items) = self.fetch_all(&begun, folder, &mut progress).await?;
+        let shown = self.show_removal(removal).await?;
+        let statement = paper::write_removal(folder, removal, &shown.statement, &items)?;
+        let ended = self.end_session(&state.end_key(), session, true).await?;
+        state.finish()?;
+        Ok(HandedOver { removal, session, begun: RecordSeq(begun.record_seq), ended, items, statement })
+    }
+
+    /// Everything that a session may read, verified, into a folder.
+    async fn fetch_all(
+        &self,
+        begun: &BeginCopyOutResponse,
+        folder: &Path,
+        progress: &mut (impl FnMut(CopyOutProgress) + Send),
+    ) -> Result<(SessionId, Vec<CopiedItem>), CopyOutError> {
         let session = fixed("session_id", &begun.session_id).map_err(wrong_answer)?;
         let names = name::plan(&begun.items);
         let mut items = Vec::with_capacity(begun.items.len());
@@ -206,11 +260,7 @@ impl Client {
                 receipt,
             });
         }
-        let shown = self.show_request(request).await?;
-        paper::write(folder, &shown, session, RecordSeq(begun.record_seq), &items)?;
-        let ended = self.end_session(&state.end_key(), session, true).await?;
-        state.finish()?;
-        Ok(CopiedOut { request, session, begun: RecordSeq(begun.record_seq), ended, items })
+        Ok((session, items))
     }
 }
 
@@ -228,10 +278,10 @@ struct Stored {
 }
 
 impl State {
-    fn begin(client: &Client, request: RequestId, folder: &Path) -> Result<Self, CopyOutError> {
+    fn begin(client: &Client, granted_by: &str, folder: &Path) -> Result<Self, CopyOutError> {
         let path = folder.join(STATE_FILE);
         let taken = |found: String| CopyOutError::FolderTaken { folder: folder.to_owned(), found };
-        let (cluster, request) = (client.cluster().to_string(), request.to_string());
+        let (cluster, request) = (client.cluster().to_string(), granted_by.to_owned());
         if let Some(bytes) = file::read_durable(&path).map_err(CopyOutError::file("read", &path))? {
             let malformed = |detail: String| {
                 CopyOutError::file("understand", &path)(io::Error::new(io::ErrorKind::InvalidData, detail))
@@ -243,7 +293,7 @@ impl State {
             let key = stored.key.parse().map_err(|_| malformed("the key is none".to_owned()))?;
             return Ok(Self { path, key });
         }
-        if folder.join(paper::REQUEST_FILE).exists() {
+        if folder.join(paper::REQUEST_FILE).exists() || folder.join(paper::SUMS_FILE).exists() {
             return Err(taken("a request".to_owned()));
         }
         let key = new_key();

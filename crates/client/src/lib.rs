@@ -23,9 +23,12 @@ mod testing;
 
 pub use call::{Client, ClientSettings};
 pub use context::{Context, ContextError, ContextFile, IdentityFiles};
-pub use copy_out::{CopiedItem, CopiedOut, CopyOutError, CopyOutProgress};
+pub use copy_out::{CopiedItem, CopiedOut, CopyOutError, CopyOutProgress, HandedOver};
 pub use error::{ClientError, ExitKind};
 pub use ingest::{
     IngestError, IngestOptions, IngestProgress, IngestedItem, Original, ReceiptFacts, ReceiptFile, VerifyReceipt,
 };
-pub use services::{ActivityFilter, DossierTerm, ItemFilter, LostKeeper, NewAsset, NewHold, NewPrincipal, Page};
+pub use services::{
+    ActivityFilter, DossierTerm, ItemFilter, LostKeeper, NewAsset, NewHold, NewPrincipal, NewRemoval, Page,
+    SealedDevice,
+};

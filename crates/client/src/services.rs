@@ -16,8 +16,8 @@ use strongroom_proto::ledger::ledger_service_client::LedgerServiceClient;
 use strongroom_proto::request::request_service_client::RequestServiceClient;
 use strongroom_proto::{access, admin, catalog, cluster, ingest, ledger, request};
 use strongroom_types::{
-    ActivityId, DeviceId, IdempotencyKey, ItemId, PrincipalId, ProfileName, RecordSeq, RequestId, Role, SessionId,
-    UnitId, limits,
+    ActivityId, DeviceId, IdempotencyKey, ItemId, NodeId, PrincipalId, ProfileName, RecordSeq, RemovalId, RequestId,
+    Role, SessionId, UnitId, limits,
 };
 use tonic::Streaming;
 
@@ -69,11 +69,13 @@ mod inspection;
 mod keeping;
 mod mandate;
 mod organisation;
+mod secret;
 
 pub use activity::ActivityFilter;
 pub use case::DossierTerm;
 pub use disposal::LostKeeper;
 pub use hold::NewHold;
+pub use secret::{NewRemoval, SealedDevice};
 
 /// Which items to list. Empty filters take everything of the caller's unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -341,7 +343,28 @@ impl Client {
         key: &IdempotencyKey,
         request: RequestId,
     ) -> Result<access::BeginCopyOutResponse, ClientError> {
-        let request = access::BeginCopyOutRequest { idempotency_key: key.to_string(), request_id: request.to_string() };
+        let request = access::BeginCopyOutRequest {
+            idempotency_key: key.to_string(),
+            request_id: request.to_string(),
+            removal_id: String::new(),
+        };
+        unary!(self, AccessServiceClient, begin_copy_out, request)
+    }
+
+    /// Begins to hand the originals of an approved removal over; the same key resumes.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn begin_hand_over(
+        &self,
+        key: &IdempotencyKey,
+        removal: RemovalId,
+    ) -> Result<access::BeginCopyOutResponse, ClientError> {
+        let request = access::BeginCopyOutRequest {
+            idempotency_key: key.to_string(),
+            request_id: String::new(),
+            removal_id: removal.to_string(),
+        };
         unary!(self, AccessServiceClient, begin_copy_out, request)
     }
 
@@ -659,8 +682,46 @@ impl Client {
     }
 }
 
-/// The clock of a trial cluster.
+/// Voters.
 impl Client {
+    /// What the replacement of a voter would come to; writes nothing.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn plan_voter(&self, old: NodeId, new: NodeId) -> Result<cluster::PlanVoterResponse, ClientError> {
+        let request = cluster::PlanVoterRequest { old_node_id: old.0, new_node_id: new.0 };
+        unary!(self, ClusterServiceClient, plan_voter, request)
+    }
+
+    /// Replacements of voters, newest first.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn list_voter_changes(&self) -> Result<Vec<cluster::VoterChange>, ClientError> {
+        let request = cluster::ListVoterChangesRequest {};
+        Ok(unary!(self, ClusterServiceClient, list_voter_changes, request)?.changes)
+    }
+}
+
+changes! { ClusterServiceClient,
+    /// Proposes to replace a voter.
+    propose_voter(cluster::ProposeVoterRequest);
+    /// Approves that a voter is replaced.
+    approve_voter(cluster::ApproveVoterRequest);
+    /// Withdraws the replacement of a voter.
+    withdraw_voter(cluster::WithdrawVoterRequest);
+}
+
+/// The compliance clock.
+impl Client {
+    /// The clock, its outages and what was corrected of them.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn show_clock(&self) -> Result<cluster::ShowClockResponse, ClientError> {
+        unary!(self, ClusterServiceClient, show_clock, cluster::ShowClockRequest {})
+    }
+
     /// Lets time pass, where the cluster is a trial.
     ///
     /// # Errors

@@ -43,15 +43,15 @@ acts! {
     /// Fetches the receipt of an item of the caller's unit.
     5 ReceiptFetch "receipt.fetch" [Station];
     /// Reads one catalogue entry.
-    6 ItemShow "item.show" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Auditor];
+    6 ItemShow "item.show" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Auditor Secrecy];
     /// Lists catalogue entries.
-    7 ItemList "item.list" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Auditor];
+    7 ItemList "item.list" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Auditor Secrecy];
     /// Asks why an item is kept.
-    8 ItemExplain "item.explain" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Auditor];
+    8 ItemExplain "item.explain" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Auditor Secrecy];
     /// Appends a label.
     9 ItemLabel "item.label" [Recorder Custodian UnitHead Legal];
     /// Reads the records of one item.
-    10 ItemRecords "item.records" [Custodian UnitHead Legal Archivist Head Inspector Auditor];
+    10 ItemRecords "item.records" [Custodian UnitHead Legal Archivist Head Inspector Auditor Secrecy];
     /// Asks for footage.
     11 RequestSubmit "request.submit" [Recorder Custodian UnitHead Legal Inspector];
     /// Approves a request.
@@ -81,11 +81,11 @@ acts! {
     /// Registers a unit.
     24 UnitAdd "unit.add" [Security];
     /// Lists units.
-    25 UnitList "unit.list" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Ops Security Auditor];
+    25 UnitList "unit.list" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Ops Security Auditor Secrecy];
     /// Registers a device.
     26 DeviceAdd "device.add" [Custodian];
     /// Lists devices.
-    27 DeviceList "device.list" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Security Auditor];
+    27 DeviceList "device.list" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Security Auditor Secrecy];
     /// Reads a profile.
     28 ProfileShow "profile.show" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Ops Security Auditor];
     /// Reads records with their people and places.
@@ -117,11 +117,11 @@ acts! {
     /// Keeps an item without end, for one of the profile's reasons.
     42 ItemTrigger "item.trigger" [Custodian UnitHead Legal];
     /// Leaves an item to lawful chains only.
-    43 ItemRestrict "item.restrict" [Custodian Legal];
+    43 ItemRestrict "item.restrict" [Custodian Legal Secrecy];
     /// Ends the restriction of an item.
     44 ItemUnrestrict "item.unrestrict" [Custodian Legal];
     /// Sets the confidentiality of an item.
-    45 ItemClassify "item.classify" [Custodian UnitHead Legal];
+    45 ItemClassify "item.classify" [Custodian UnitHead Legal Secrecy];
     /// Takes one of the two steps that release an item from quarantine.
     46 QuarantineRelease "quarantine.release" [Custodian UnitHead];
     /// Opens a case.
@@ -174,13 +174,13 @@ acts! {
     /// Sends a device to be mended.
     74 DeviceRepair "device.repair" [Custodian];
     /// Takes a device back that was mended or found.
-    75 DeviceRestore "device.restore" [Custodian];
+    75 DeviceRestore "device.restore" [Custodian Secrecy];
     /// Records what was seen when a device was docked.
     76 DeviceDock "device.dock" [Station Custodian];
     /// Appends a correction to a device's register.
     77 DeviceCorrect "device.correct" [Custodian];
     /// Reads a device's register, and which devices were not collected.
-    78 DeviceLedger "device.ledger" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Auditor];
+    78 DeviceLedger "device.ledger" [Recorder Custodian UnitHead Legal Archivist Approver Head Inspector Auditor Secrecy];
     /// Clears a person of devices.
     79 DeviceClearance "device.clearance" [Custodian UnitHead];
     /// Names the custodian or a deputy of a unit, or the custodian of a device.
@@ -223,10 +223,10 @@ acts! {
     98 DisposalCloseLost "disposal.close-lost" [Legal Archivist Head];
     /// Sweeps rows that disposed items left.
     99 DisposalSweep "disposal.sweep" [];
-    /// Reads one batch and its certificate.
-    100 DisposalShow "disposal.show" [Custodian UnitHead Legal Archivist Approver Head Inspector Auditor];
-    /// Lists batches.
-    101 DisposalList "disposal.list" [Custodian UnitHead Legal Archivist Approver Head Inspector Auditor];
+    /// Reads one batch or removal and its certificate.
+    100 DisposalShow "disposal.show" [Custodian UnitHead Legal Archivist Approver Head Inspector Auditor Secrecy];
+    /// Lists batches or removals.
+    101 DisposalList "disposal.list" [Custodian UnitHead Legal Archivist Approver Head Inspector Auditor Secrecy];
     /// Asks what a proposal would be told, item by item.
     102 DisposalPlan "disposal.plan" [Legal Archivist];
     /// Shows a disk a permit that does not verify.
@@ -267,7 +267,7 @@ acts! {
     /// Finds an oral approval that nobody confirmed in time.
     152 OralOverdue "request.oral-overdue" [];
     /// Hands items to somebody to look at.
-    153 ListGive "list.give" [Recorder Custodian UnitHead Legal Head];
+    153 ListGive "list.give" [Recorder Custodian UnitHead];
     /// Closes such a list.
     154 ListClose "list.close" [Recorder Custodian UnitHead Legal Head Inspector];
     /// Reads such lists.
@@ -316,6 +316,30 @@ acts! {
     180 InspectionOverdue "inspection.overdue" [];
     /// Reads the sheet of an inspection.
     181 InspectionSheet "inspection.sheet" [UnitHead Legal Head Inspector Auditor];
+    /// Reads the compliance clock with its outages, and asks what a correction of them would come to.
+    182 ClockShow "clock.show" [Legal Head Inspector Ops Security Auditor];
+    /// Puts a correction of outages in force.
+    183 ClockCorrect "clock.correct" [];
+    /// Proposes to replace a voter.
+    184 VoterPropose "voter.propose" [Ops];
+    /// Approves that a voter is replaced.
+    185 VoterApprove "voter.approve" [Security];
+    /// Withdraws the replacement of a voter before it is approved.
+    186 VoterWithdraw "voter.withdraw" [Ops Security];
+    /// Records that a device was sealed by hand because a state secret may be on it, and was not uploaded.
+    170 SecretSealDevice "secret.seal-device" [Recorder Station Custodian UnitHead Legal Secrecy];
+    /// Proposes a removal to a classified carrier, or asks what a proposal would be told.
+    171 SecretPropose "secret.propose" [Custodian Legal Secrecy];
+    /// Approves a removal: the secrecy office first, then the head.
+    172 SecretApprove "secret.approve" [Head Secrecy];
+    /// Withdraws a removal that is not executed.
+    173 SecretWithdraw "secret.withdraw" [Custodian Legal Head Secrecy];
+    /// Files what the receiver of a carrier signed.
+    174 SecretSign "secret.sign" [Custodian UnitHead Legal Archivist];
+    /// Executes a removal.
+    175 SecretExecute "secret.execute" [Custodian UnitHead Legal Archivist];
+    /// Ticks a copy of what was removed off as destroyed.
+    176 SecretCopy "secret.copy" [Custodian UnitHead Legal Archivist Secrecy];
 }
 
 #[cfg(test)]
@@ -332,13 +356,18 @@ mod tests {
                 assert!(!act.roles().contains(&role), "{role} may {}", act.name());
             }
         }
+        // The secrecy office decides about footage that it never sees.
+        assert!(footage.iter().all(|act| !act.roles().contains(&Role::Secrecy)));
     }
 
     #[test]
-    fn a_station_can_do_nothing_but_ingest_and_dock() {
+    fn a_station_can_do_nothing_but_ingest_dock_and_say_that_a_device_was_sealed() {
         let may: Vec<_> =
             Act::ALL.iter().filter(|act| act.roles().contains(&Role::Station)).map(|act| act.name()).collect();
-        assert_eq!(may, ["upload.open", "upload.resume", "item.seal", "receipt.fetch", "device.dock"]);
+        assert_eq!(
+            may,
+            ["upload.open", "upload.resume", "item.seal", "receipt.fetch", "device.dock", "secret.seal-device"]
+        );
     }
 
     #[test]

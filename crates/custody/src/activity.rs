@@ -9,7 +9,7 @@ mod row;
 use std::collections::BTreeMap;
 
 use strongroom_types::{
-    ActivityId, ItemId, PrincipalId, Reason, RecordSeq, Refusal, UnitId, UnixMillis, limits,
+    ActivityId, DeviceId, ItemId, PrincipalId, Reason, RecordSeq, Refusal, UnitId, UnixMillis, limits,
     rows::{RowError, Rows},
 };
 
@@ -92,6 +92,7 @@ pub(crate) fn open(decision: &mut Decision<'_>, command: &OpenActivity) -> Resul
         interruptions: Vec::new(),
         exemptions: Vec::new(),
         earliest_start: command.started_at,
+        sealed: Vec::new(),
     };
     ACTIVITIES.write(decision.rows, &row.id, &row);
     ACTIVITIES_BY_UNIT.write(decision.rows, &(row.unit.clone(), newest_first(seq.0)), &row.id);
@@ -373,6 +374,27 @@ pub fn times(rows: &(impl Rows + ?Sized), item: ItemId) -> Result<ItemTimesRow, 
 }
 
 /// The activity, where the caller's unit covers it.
+/// Notes that a device which recorded an activity was sealed: the record that follows explains what is missing.
+pub(crate) fn note_sealed(
+    decision: &mut Decision<'_>,
+    unit: &UnitId,
+    id: &ActivityId,
+    device: &DeviceId,
+) -> Result<(), Stop> {
+    let mut row = read(&*decision.rows, id)?;
+    if !unit::same(&*decision.rows, unit, &row.unit)? {
+        return Err(Refusal::invalid(format!("activity {id} is of unit {}, device {device} is not", row.unit)).into());
+    }
+    if row.sealed.len() >= limits::ACTIVITY_ANGLES_MAX {
+        return Err(
+            Refusal::invalid(format!("{} devices of activity {id} are sealed already", row.sealed.len())).into()
+        );
+    }
+    row.sealed.push((device.clone(), decision.next_seq()));
+    ACTIVITIES.write(decision.rows, id, &row);
+    Ok(())
+}
+
 pub(crate) fn own(decision: &Decision<'_>, who: &PrincipalRow, id: &ActivityId) -> Result<ActivityRow, Stop> {
     let row = read(&*decision.rows, id)?;
     within_unit(who, &row.unit)?;

@@ -21,7 +21,7 @@ use crate::{
     correction::{self, ApproveCorrection, WithdrawCorrection},
     device::{
         self, AnswerOffer, ConfirmFault, CorrectEntry, DockDevice, OfferDevice, ReportFault, ReportLoss, RestoreDevice,
-        SendToRepair,
+        SealDevice, SendToRepair,
     },
     digest,
     disposal::{self, ApproveDisposal, SignDisposal, WithdrawDisposal},
@@ -29,11 +29,11 @@ use crate::{
     keeping::{self, ClassifyItem, ExtendItem, RestrictItem, TriggerItem},
     leave,
     mandate::{self, ConfirmMandate, GiveMandate, RevokeMandate},
-    notice, proposal, register, request, session, statement,
+    notice, proposal, register, removal, request, session, statement,
     tables::{CLUSTER, ClusterRow, PrincipalRow},
     transfer,
     unit_change::{self, ApproveUnitChange, WithdrawUnitChange},
-    upload, viewlist,
+    upload, viewlist, voters,
 };
 
 /// What comes with a command besides itself.
@@ -209,6 +209,13 @@ fn decide(decision: &mut Decision<'_>, command: &Command) -> Result<Answer, Stop
         Command::TargetInspection(target) => draw::target(decision, target),
         Command::RecordResult(result) => inspection::record(decision, result),
         Command::AnswerRectification(answer) => inspection::answer(decision, answer),
+        Command::ProposeVoter(propose) => voters::propose(decision, propose),
+        Command::ApproveVoter(approve) => voters::approve(decision, approve),
+        Command::WithdrawVoter(withdraw) => voters::withdraw(decision, withdraw),
+        Command::SealDevice(seal) => device::seal(decision, seal),
+        Command::ProposeRemoval(propose) => removal::propose(decision, propose),
+        Command::StepRemoval(step) => removal::step(decision, step),
+        Command::ExecuteRemoval(execute) => removal::execute(decision, execute),
     }
 }
 
@@ -301,9 +308,16 @@ const fn act_of(command: &Command) -> Act {
         Command::RecordDraw(_) => Act::DrawRecord,
         Command::CommitDraw(_) => Act::DrawCommit,
         Command::RevealDraw(_) => Act::DrawReveal,
+        Command::ProposeVoter(_) => Act::VoterPropose,
+        Command::ApproveVoter(_) => Act::VoterApprove,
+        Command::WithdrawVoter(_) => Act::VoterWithdraw,
         Command::TargetInspection(_) => Act::InspectionTarget,
         Command::RecordResult(_) => Act::InspectionResult,
         Command::AnswerRectification(_) => Act::InspectionRectify,
+        Command::SealDevice(_) => Act::SecretSealDevice,
+        Command::ProposeRemoval(_) => Act::SecretPropose,
+        Command::StepRemoval(step) => removal::step_act(&step.step),
+        Command::ExecuteRemoval(_) => Act::SecretExecute,
     }
 }
 
@@ -349,6 +363,7 @@ fn subject_of(command: &Command) -> (Vec<ItemId>, BTreeMap<Fact, Value>) {
             Under::CopyOut(request) => (Vec::new(), facts(&[(Fact::Request, (*request).into())])),
             Under::View(request, item) => (vec![*item], facts(&[(Fact::Request, (*request).into())])),
             Under::StandingView(item, _) => (vec![*item], facts(&[])),
+            Under::Removal(removal) => (Vec::new(), facts(&[(Fact::Removal, (*removal).into())])),
         },
         Command::EndSession(end) => (Vec::new(), facts(&[(Fact::Session, end.session.as_bytes().as_slice().into())])),
         Command::RegisterPrincipal(RegisterPrincipal { principal, .. })
@@ -398,6 +413,7 @@ fn subject_of(command: &Command) -> (Vec<ItemId>, BTreeMap<Fact, Value>) {
         | Command::SendToRepair(SendToRepair { device, .. })
         | Command::RestoreDevice(RestoreDevice { device, .. })
         | Command::DockDevice(DockDevice { device, .. })
+        | Command::SealDevice(SealDevice { device, .. })
         | Command::CorrectEntry(CorrectEntry { device, .. }) => {
             (Vec::new(), facts(&[(Fact::Device, device.as_str().into())]))
         }
@@ -470,12 +486,22 @@ fn subject_of(command: &Command) -> (Vec<ItemId>, BTreeMap<Fact, Value>) {
         ),
         Command::CommitDraw(commit) => (Vec::new(), facts(&[(Fact::Draw, commit.draw.into())])),
         Command::RevealDraw(reveal) => (Vec::new(), facts(&[(Fact::Draw, reveal.draw.into())])),
+        Command::ProposeVoter(propose) => {
+            (Vec::new(), facts(&[(Fact::Node, format!("{} {}", propose.old, propose.new).into())]))
+        }
+        Command::ApproveVoter(approve) => (Vec::new(), facts(&[(Fact::Proposal, approve.change.0.into())])),
+        Command::WithdrawVoter(withdraw) => (Vec::new(), facts(&[(Fact::Proposal, withdraw.change.0.into())])),
         Command::TargetInspection(target) => (
             target.items.iter().take(limits::TARGET_ITEMS_MAX).copied().collect(),
             facts(&[(Fact::Way, "targeted".into())]),
         ),
         Command::RecordResult(result) => (vec![result.item], inspection::facts(result.of)),
         Command::AnswerRectification(answer) => (vec![answer.item], inspection::facts(answer.of)),
+        Command::ProposeRemoval(propose) => {
+            (propose.items.iter().take(limits::REMOVAL_ITEMS_MAX).copied().collect(), facts(&[]))
+        }
+        Command::StepRemoval(step) => (Vec::new(), facts(&[(Fact::Removal, step.removal.into())])),
+        Command::ExecuteRemoval(execute) => (Vec::new(), facts(&[(Fact::Removal, execute.removal.into())])),
     }
 }
 

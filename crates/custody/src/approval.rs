@@ -16,7 +16,7 @@ use crate::{
     Act, Answer, Fact, Value,
     access::{self, Stop, different_person, role_refused, within_unit},
     apply::Decision,
-    correction::StepRow,
+    correction::RoleStepRow,
     item::{refuse_quarantined, sealed},
     keeping::check_given,
     mandate::{MandateKind, UnderMandate},
@@ -86,7 +86,7 @@ pub struct OralApproval {
     pub confirm_by: UnixMillis,
     /// Who confirmed it.
     #[n(5)]
-    pub confirmed: Option<StepRow>,
+    pub confirmed: Option<RoleStepRow>,
 }
 
 /// A signed form that waits for its attestation. Its number is the position of the record that filed it.
@@ -310,7 +310,7 @@ pub(crate) fn confirm_oral(decision: &mut Decision<'_>, command: &ConfirmOral) -
     }
     let seq = decision.next_seq();
     let approval = &mut row.approvals[at];
-    let confirmed = StepRow { by: who.id, role: approval.role, at: decision.wall, seq };
+    let confirmed = RoleStepRow { by: who.id, role: approval.role, at: decision.wall, seq };
     let mut late = false;
     if let Some(oral) = &mut approval.oral {
         late = decision.wall >= oral.confirm_by;

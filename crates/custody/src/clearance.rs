@@ -29,6 +29,10 @@ pub struct ClearanceRow {
     /// Devices that were reported lost: findings that go with it.
     #[n(3)]
     pub lost: Vec<DeviceId>,
+    /// Devices that were sealed because a state secret may be on them: findings as well.
+    #[n(4)]
+    #[cbor(default)]
+    pub sealed: Vec<DeviceId>,
 }
 
 /// Clears a person.
@@ -49,32 +53,36 @@ pub(crate) fn clear(decision: &mut Decision<'_>, command: &ClearPerson) -> Resul
         within_unit(&custodian, unit)?;
     }
     let rule = custody_rule(decision.rows, row.unit.as_ref())?;
-    let lost = refuse_owing(decision.rows, person, "be cleared")?;
+    let found = refuse_owing(decision.rows, person, "be cleared")?;
     let mut facts = BTreeMap::from([(Fact::Principal, person.as_str().into())]);
-    if !lost.is_empty() {
-        let names: Vec<_> = lost.iter().map(DeviceId::as_str).collect();
+    if !found.is_empty() {
+        let names: Vec<_> = found.iter().map(|(device, _)| device.as_str()).collect();
         facts.insert(Fact::Device, names.join(" ").into());
-        finding_fact(&mut facts, &["DEVICE_LOST".to_owned()]);
     }
+    let of = |wanted: Tie| found.iter().filter(|(_, tie)| *tie == wanted).map(|(device, _)| device.clone()).collect();
+    let (lost, sealed): (Vec<_>, Vec<_>) = (of(Tie::Lost), of(Tie::Sealed));
+    let findings = [(lost.is_empty(), "DEVICE_LOST"), (sealed.is_empty(), "DEVICE_SEALED_SECRET")];
+    let findings: Vec<_> = findings.iter().filter(|(none, _)| !none).map(|(_, name)| (*name).to_owned()).collect();
+    finding_fact(&mut facts, &findings);
     let seq = decision.record(Act::DeviceClearance, &rule, Vec::new(), facts);
-    let row = ClearanceRow { by: custodian.id, at: decision.wall, seq, lost };
+    let row = ClearanceRow { by: custodian.id, at: decision.wall, seq, lost, sealed };
     CLEARANCES.write(decision.rows, &(person.clone(), newest_first(seq.0)), &row);
     Ok(Answer::Recorded(seq))
 }
 
-/// Refuses what nobody does who owes a device or recordings; else the devices that they lost.
+/// Refuses what nobody does who owes a device or recordings; else the devices that were lost or sealed with them.
 pub(crate) fn refuse_owing(
     rows: &(impl Rows + ?Sized),
     person: &PrincipalId,
     what: &str,
-) -> Result<Vec<DeviceId>, Stop> {
+) -> Result<Vec<(DeviceId, Tie)>, Stop> {
     let ties = ties(rows, person)?;
-    let owed: Vec<_> = ties.iter().filter(|(_, tie)| *tie != Tie::Lost).collect();
+    let owed: Vec<_> = ties.iter().filter(|(_, tie)| tie.is_owed()).collect();
     if !owed.is_empty() {
         let device = DEVICES.read(rows, &owed[0].0)?.map(|device| device.unit);
         return Err(outstanding(person, &owed, what, &custody_rule(rows, device.as_ref())?).into());
     }
-    Ok(ties.into_iter().map(|(device, _)| device).collect())
+    Ok(ties)
 }
 
 /// What a person has to do with which devices.
@@ -109,6 +117,7 @@ fn outstanding(person: &PrincipalId, owed: &[&(DeviceId, Tie)], what: &str, rule
         Tie::Holds => format!("{device} is not returned"),
         Tie::OwesRecordings => format!("recordings on {device} are not ingested"),
         Tie::Lost => format!("{device} is lost"),
+        Tie::Sealed => format!("{device} is sealed"),
     };
     let shown: Vec<_> = owed.iter().take(10).map(told).collect();
     let more = if owed.len() > 10 { format!(" and {} more", owed.len() - 10) } else { String::new() };

@@ -31,6 +31,9 @@ pub struct ClockRow {
     /// Ticks so far.
     #[n(5)]
     pub ticks: u64,
+    /// What corrections in force add to the recorded outages, or take off.
+    #[n(6)]
+    pub corrected_ms: i64,
 }
 
 /// What a voter read last, and where T stood then.
@@ -89,6 +92,18 @@ impl ClockRow {
         self.wall.max(self.t)
     }
 
+    /// What outages explain of the distance to the wall clocks: the recorded ones, as they were corrected.
+    #[must_use]
+    pub const fn explained_ms(&self) -> i64 {
+        self.outages_ms.saturating_add(self.corrected_ms)
+    }
+
+    /// How far the wall clocks are from T beyond what outages explain.
+    #[must_use]
+    pub fn unexplained_ms(&self) -> i64 {
+        self.wall.since_ms(self.t).saturating_sub(self.explained_ms())
+    }
+
     /// The wall time that a command is recorded at: the proposer's, held between the newest tick and a little
     /// after it, so that one bad clock moves nothing.
     #[must_use]
@@ -110,13 +125,13 @@ pub fn read(rows: &(impl Rows + ?Sized)) -> Result<ClockRow, RowError> {
     Ok(CLOCK.read(rows, &())?.unwrap_or_default())
 }
 
-/// Whether expiry may be decided by this clock (semantics C2): what the wall clocks say and what T says, the recorded
-/// outages taken off, are within a day of each other.
+/// Whether expiry may be decided by this clock (semantics C2): what the wall clocks say and what T says, the outages taken
+/// off as they are recorded and corrected, are within a day of each other.
 ///
 /// # Errors
 /// `CLOCK_UNTRUSTED`: disposal freezes; ingest, reading and handing out go on.
 pub fn trusted(clock: &ClockRow) -> Result<(), Refusal> {
-    let apart_ms = clock.wall.since_ms(clock.t).saturating_sub(clock.outages_ms);
+    let apart_ms = clock.unexplained_ms();
     if apart_ms.saturating_abs() <= limits::CLOCK_APART_MS_MAX {
         return Ok(());
     }
@@ -127,10 +142,11 @@ pub fn trusted(clock: &ClockRow) -> Result<(), Refusal> {
             "compliance time is {}, the voters' wall clocks say {}, and {} minutes of outage leave {} minutes unexplained",
             clock.t,
             clock.wall,
-            clock.outages_ms / 60_000,
+            clock.explained_ms() / 60_000,
             apart_ms / 60_000
         ),
-        "an operator must find out which clock is wrong: nothing is disposed of until then",
+        "an operator must find out which clock is wrong, and set it right; where an outage was recorded by a wrong clock, legal and \
+         head correct it: `strongroom correction propose outages`. Nothing is disposed of until then",
     ))
 }
 
@@ -162,7 +178,7 @@ pub fn tick(rows: &mut dyn Rows, readings: &[Reading], voters: usize) -> Result<
         measured.since_ms(clock.t)
     } else {
         // Less than this is how far a clock that is ticked now and then is always behind.
-        Some(wall.since_ms(clock.t) - clock.outages_ms).filter(|lost| *lost >= OUTAGE_MS_MIN).unwrap_or(0)
+        Some(wall.since_ms(clock.t) - clock.explained_ms()).filter(|lost| *lost >= OUTAGE_MS_MIN).unwrap_or(0)
     };
     clock.outages_ms += lost_ms;
     clock.ticks += 1;

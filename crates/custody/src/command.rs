@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use minicbor::bytes::ByteVec;
 use strongroom_types::{
-    ChunkIndex, CorrectionId, DeviceId, ItemId, KeyHash, NodeId, PrincipalId, ProfileName, RecordSeq, RequestId, Role,
-    SessionId, UnitId, UnixMillis, UploadEpoch,
+    ChunkIndex, CorrectionId, DeviceId, ItemId, KeyHash, NodeId, PrincipalId, ProfileName, RecordSeq, RemovalId,
+    RequestId, Role, SessionId, UnitId, UnixMillis, UploadEpoch,
 };
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     correction::{ApproveCorrection, ProposeCorrection, WithdrawCorrection},
     device::{
         AnswerOffer, ConfirmFault, CorrectEntry, DockDevice, OfferDevice, ReportFault, ReportLoss, RestoreDevice,
-        SendToRepair,
+        SealDevice, SendToRepair,
     },
     disposal::{ApproveDisposal, BatchRow, ExecuteDisposal, ProposeDisposal, SignDisposal, WithdrawDisposal},
     draw::{CommitDraw, RecordDraw, RevealDraw, TargetInspection, row::DrawRow},
@@ -33,12 +33,14 @@ use crate::{
     mandate::{ConfirmMandate, GiveMandate, RevokeMandate},
     notice::AcknowledgeNotice,
     profile::RequestAct,
+    removal::{ExecuteRemoval, ProposeRemoval, RemovalRow, StepRemoval},
     request::RequestRow,
     statement::FileStatement,
     tables::{ClusterRow, Description, DeviceAsset, DeviceType, ManifestStep, UploadEnd},
     transfer::{AnswerCase, OfferCase},
     unit_change::{ApproveUnitChange, ProposeUnitChange, WithdrawUnitChange},
     viewlist::{CloseList, GiveList},
+    voters::{ApproveVoter, ProposeVoter, WithdrawVoter},
 };
 
 /// A command. Ids and random values were drawn by whoever proposed it.
@@ -322,6 +324,27 @@ pub enum Command {
     /// Says that what was found wrong is put right.
     #[n(146)]
     AnswerRectification(#[n(0)] AnswerRectification),
+    /// Proposes to replace a voter.
+    #[n(150)]
+    ProposeVoter(#[n(0)] Box<ProposeVoter>),
+    /// Approves that a voter is replaced.
+    #[n(151)]
+    ApproveVoter(#[n(0)] Box<ApproveVoter>),
+    /// Withdraws the replacement of a voter.
+    #[n(152)]
+    WithdrawVoter(#[n(0)] WithdrawVoter),
+    /// Records that a device was sealed because a state secret may be on it.
+    #[n(140)]
+    SealDevice(#[n(0)] SealDevice),
+    /// Proposes a removal to a classified carrier.
+    #[n(141)]
+    ProposeRemoval(#[n(0)] Box<ProposeRemoval>),
+    /// Takes a step of a removal besides its execution.
+    #[n(142)]
+    StepRemoval(#[n(0)] StepRemoval),
+    /// Executes a removal.
+    #[n(143)]
+    ExecuteRemoval(#[n(0)] Box<ExecuteRemoval>),
 }
 
 /// Creates the cluster's custody state, once.
@@ -535,6 +558,9 @@ pub enum Under {
     /// A standing view of one item, with the reason given.
     #[n(2)]
     StandingView(#[n(0)] ItemId, #[n(1)] String),
+    /// An approved removal, to hand its originals over.
+    #[n(3)]
+    Removal(#[n(0)] RemovalId),
 }
 
 /// Ends a session.
@@ -755,4 +781,7 @@ pub enum Answer {
     /// The draw as it now stands.
     #[n(60)]
     Draw(#[n(0)] Box<DrawRow>),
+    /// The removal as it now stands.
+    #[n(70)]
+    Removal(#[n(0)] Box<RemovalRow>),
 }

@@ -1,25 +1,27 @@
-//! Corrections 更正: how a mistake about the keeping of an item is made good without editing anything (semantics C1).
+//! Corrections 更正: how a mistake about the keeping of an item, or an outage that a wrong clock recorded, is made good
+//! without editing anything (semantics C1, C2).
 //!
 //! One of two offices proposes, the other approves, and for seven days of the compliance clock either can withdraw. Both
 //! values stay: the corrected row names its correction, the correction says what it was about. Whatever else keeps
-//! an item goes on keeping it.
+//! an item goes on keeping it. A correction of outages says no more than what the clock is compared with (`crate::outage`).
 
 use std::collections::BTreeMap;
 
 use strongroom_types::{
-    CaseId, CorrectionId, ItemId, PrincipalId, Reason, RecordSeq, Refusal, Role, UnitId, UnixMillis, limits,
+    CaseId, CorrectionId, ItemId, PrincipalId, Reason, RecordSeq, Refusal, Role, UnixMillis, limits,
     rows::{RowError, Rows},
 };
 
 use crate::{
     Act, Answer, Fact, Value,
-    access::{Stop, different_person, within_unit},
+    access::{Stop, different_person, whole_agency, within_unit},
     apply::Decision,
     case::{self, Archive, CaseRow, Term},
     clock,
     item::sealed,
     keeping::{self, KeepingRow, check_given},
-    tables::{CASE_ITEMS, CASES, CORRECTIONS, KEEPING, PrincipalRow, newest_first},
+    outage::{self, RightOutage},
+    tables::{CASE_ITEMS, CASES, CORRECTIONS, KEEPING, OUTAGE_CORRECTION, PrincipalRow, newest_first},
 };
 
 /// The two offices; each gives one of the two steps.
@@ -39,18 +41,21 @@ pub struct CorrectionRow {
     pub reason: String,
     /// Who proposed it.
     #[n(3)]
-    pub proposed: StepRow,
+    pub proposed: RoleStepRow,
     /// Who approved it, and when it comes into force.
     #[n(4)]
     pub approved: Option<ApprovedRow>,
     /// Who withdrew it.
     #[n(5)]
-    pub withdrawn: Option<StepRow>,
+    pub withdrawn: Option<RoleStepRow>,
+    /// The record that put a correction of outages in force; a tick of the clock does that, where the sum still fits.
+    #[n(6)]
+    pub effected: Option<RecordSeq>,
 }
 
-/// One person's step.
+/// One person's step, taken in a role.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
-pub struct StepRow {
+pub struct RoleStepRow {
     /// Who took it.
     #[n(0)]
     pub by: PrincipalId,
@@ -70,7 +75,7 @@ pub struct StepRow {
 pub struct ApprovedRow {
     /// The approval.
     #[n(0)]
-    pub step: StepRow,
+    pub step: RoleStepRow,
     /// Compliance time from which the correction is in force.
     #[n(1)]
     pub in_force: UnixMillis,
@@ -91,6 +96,9 @@ pub enum Mistake {
     /// Date and term that this record archived the case with, and what is right.
     #[n(3)]
     Archive(#[n(0)] CaseId, #[n(1)] RecordSeq, #[n(2)] Archive),
+    /// The lengths of these outages of the compliance clock.
+    #[n(150)]
+    Outages(#[n(0)] Vec<RightOutage>),
 }
 
 impl Mistake {
@@ -102,6 +110,15 @@ impl Mistake {
             Self::Trigger(..) => "trigger",
             Self::Binding(..) => "binding",
             Self::Archive(..) => "archive",
+            Self::Outages(_) => "outages",
+        }
+    }
+
+    /// The paragraph that lets it be corrected.
+    const fn rule(&self) -> &'static str {
+        match self {
+            Self::Extension(..) | Self::Trigger(..) | Self::Binding(..) | Self::Archive(..) => "C1",
+            Self::Outages(_) => "C2",
         }
     }
 
@@ -110,7 +127,7 @@ impl Mistake {
     pub const fn item(&self) -> Option<ItemId> {
         match self {
             Self::Extension(item, _) | Self::Trigger(item, _) | Self::Binding(_, item) => Some(*item),
-            Self::Archive(..) => None,
+            Self::Archive(..) | Self::Outages(_) => None,
         }
     }
 
@@ -119,7 +136,7 @@ impl Mistake {
     pub const fn record(&self) -> Option<RecordSeq> {
         match self {
             Self::Extension(_, seq) | Self::Trigger(_, seq) | Self::Archive(_, seq, _) => Some(*seq),
-            Self::Binding(..) => None,
+            Self::Binding(..) | Self::Outages(_) => None,
         }
     }
 
@@ -127,7 +144,7 @@ impl Mistake {
     #[must_use]
     pub const fn case(&self) -> Option<&CaseId> {
         match self {
-            Self::Extension(..) | Self::Trigger(..) => None,
+            Self::Extension(..) | Self::Trigger(..) | Self::Outages(_) => None,
             Self::Binding(case, _) | Self::Archive(case, ..) => Some(case),
         }
     }
@@ -166,10 +183,16 @@ pub struct WithdrawCorrection {
 /// Where a correction stands at compliance time `t`, as one word.
 #[must_use]
 pub fn state_name(row: &CorrectionRow, t: UnixMillis) -> &'static str {
+    let waits = |approved: &ApprovedRow| match row.mistake {
+        Mistake::Extension(..) | Mistake::Trigger(..) | Mistake::Binding(..) | Mistake::Archive(..) => {
+            t < approved.in_force
+        }
+        Mistake::Outages(_) => row.effected.is_none(),
+    };
     match (&row.withdrawn, &row.approved) {
         (Some(_), _) => "withdrawn",
         (None, None) => "proposed",
-        (None, Some(approved)) if t < approved.in_force => "approved",
+        (None, Some(approved)) if waits(approved) => "approved",
         (None, Some(_)) => "in-force",
     }
 }
@@ -195,7 +218,7 @@ pub(crate) fn archive_in_force(
 ) -> Result<Option<Archive>, RowError> {
     Ok(standing(rows, id, t)?.and_then(|row| match row.mistake {
         Mistake::Archive(_, _, right) => Some(right),
-        Mistake::Extension(..) | Mistake::Trigger(..) | Mistake::Binding(..) => None,
+        Mistake::Extension(..) | Mistake::Trigger(..) | Mistake::Binding(..) | Mistake::Outages(_) => None,
     }))
 }
 
@@ -212,8 +235,8 @@ fn standing(
 pub(crate) fn propose(decision: &mut Decision<'_>, command: &ProposeCorrection) -> Result<Answer, Stop> {
     let by = decision.authorize(Act::CorrectionPropose)?;
     check_given("the reason", &command.reason, "C1")?;
-    let unit = unit_of(decision.rows, &command.mistake)?;
-    within_unit(&by, &unit)?;
+    reaches(decision.rows, &by, &command.mistake)?;
+    refuse_unfit(decision.rows, &command.mistake)?;
     let id = next_id(decision.rows)?;
     let before = mark(decision, &command.mistake, id)?;
     let role = office(&by, None);
@@ -225,13 +248,18 @@ pub(crate) fn propose(decision: &mut Decision<'_>, command: &ProposeCorrection) 
         proposed,
         approved: None,
         withdrawn: None,
+        effected: None,
     };
     write(decision.rows, &row);
     let mut facts = facts(&row);
     facts.insert(Fact::Before, before.into());
     facts.insert(Fact::ReasonGiven, command.reason.as_str().into());
-    if let Mistake::Archive(_, _, right) = &row.mistake {
-        facts.extend(case::archive_facts(right));
+    match &row.mistake {
+        Mistake::Extension(..) | Mistake::Trigger(..) | Mistake::Binding(..) => {}
+        Mistake::Archive(_, _, right) => facts.extend(case::archive_facts(right)),
+        Mistake::Outages(right) => {
+            facts.insert(Fact::After, outage::told(right, |one| Ok(one.right_ms))?.into());
+        }
     }
     if let Some(corrects) = row.mistake.record() {
         facts.insert(Fact::Corrects, corrects.0.into());
@@ -248,6 +276,7 @@ pub(crate) fn approve(decision: &mut Decision<'_>, command: &ApproveCorrection) 
     }
     different_person(&by.id, &row.proposed.by, "one office proposes a correction, another approves it")?;
     let role = other_office(&by, &row)?;
+    refuse_unfit(decision.rows, &row.mistake)?;
     let in_force = clock::read(decision.rows)?.t.plus_ms(limits::CORRECTION_MS);
     let step = step(decision, &by, role);
     let seq = step.seq;
@@ -291,8 +320,8 @@ fn mark(decision: &mut Decision<'_>, mistake: &Mistake, id: CorrectionId) -> Res
         None => Ok(before),
         Some(earlier) => Err(Refusal::new(
             Reason::AlreadyExists,
-            "C1",
-            format!("it is corrected already: {earlier}"),
+            mistake.rule(),
+            format!("it is corrected already, or a correction waits: {earlier}"),
             format!("see `strongroom correction show {earlier}`"),
         )
         .into()),
@@ -341,6 +370,21 @@ fn edit<T>(
             CASES.write(decision.rows, case, &row);
             Ok((told, changed))
         }
+        Mistake::Outages(right) => {
+            let counts_ms = |one: &RightOutage| match one.outage {
+                Some(seq) => outage::read(&*decision.rows, seq).map(|row| row.right_ms),
+                None => Ok(0),
+            };
+            let told = outage::told(right, counts_ms)?;
+            // One correction of them waits at a time: the next is planned with what it came to.
+            let mut waits = OUTAGE_CORRECTION.read(decision.rows, &())?;
+            let changed = change(&mut waits);
+            match waits {
+                Some(id) => OUTAGE_CORRECTION.write(decision.rows, &(), &id),
+                None => OUTAGE_CORRECTION.remove(decision.rows, &()),
+            }
+            Ok((told, changed))
+        }
     }
 }
 
@@ -363,10 +407,20 @@ fn told_term(term: Term) -> String {
     term.to_string()
 }
 
-fn unit_of(rows: &dyn Rows, mistake: &Mistake) -> Result<UnitId, Stop> {
+/// Refuses what is outside the unit of whoever asks; the clock is the whole agency's.
+fn reaches(rows: &dyn Rows, by: &PrincipalRow, mistake: &Mistake) -> Result<(), Stop> {
+    let unit = match mistake {
+        Mistake::Extension(item, _) | Mistake::Trigger(item, _) => sealed(rows, *item)?.description.unit,
+        Mistake::Binding(case, _) | Mistake::Archive(case, ..) => case::read(rows, case)?.unit,
+        Mistake::Outages(_) => return Ok(whole_agency(by)?),
+    };
+    Ok(within_unit(by, &unit)?)
+}
+
+fn refuse_unfit(rows: &dyn Rows, mistake: &Mistake) -> Result<(), Stop> {
     match mistake {
-        Mistake::Extension(item, _) | Mistake::Trigger(item, _) => Ok(sealed(rows, *item)?.description.unit),
-        Mistake::Binding(case, _) | Mistake::Archive(case, ..) => Ok(case::read(rows, case)?.unit),
+        Mistake::Extension(..) | Mistake::Trigger(..) | Mistake::Binding(..) | Mistake::Archive(..) => Ok(()),
+        Mistake::Outages(right) => Ok(outage::refuse_unfit(&clock::read(rows)?, outage::plan(rows, right)?)?),
     }
 }
 
@@ -375,7 +429,7 @@ fn deciding(decision: &mut Decision<'_>, by: &PrincipalRow, id: CorrectionId) ->
     if let Some(item) = row.mistake.item() {
         decision.about(item);
     }
-    within_unit(by, &unit_of(decision.rows, &row.mistake)?)?;
+    reaches(decision.rows, by, &row.mistake)?;
     Ok(row)
 }
 
@@ -394,18 +448,18 @@ fn other_office(by: &PrincipalRow, row: &CorrectionRow) -> Result<Role, Refusal>
     let missing = OFFICES.iter().find(|office| **office != role).expect("there are two");
     Err(Refusal::new(
         Reason::ApprovalMissing,
-        "C1",
+        row.mistake.rule(),
         format!("correction {} was proposed by {role}, and one office alone corrects nothing", row.id),
         format!("missing: approval by {missing}"),
     ))
 }
 
-fn step(decision: &Decision<'_>, by: &PrincipalRow, role: Role) -> StepRow {
-    StepRow { by: by.id.clone(), role, at: decision.wall, seq: decision.next_seq() }
+fn step(decision: &Decision<'_>, by: &PrincipalRow, role: Role) -> RoleStepRow {
+    RoleStepRow { by: by.id.clone(), role, at: decision.wall, seq: decision.next_seq() }
 }
 
 fn record(decision: &mut Decision<'_>, act: Act, row: &CorrectionRow, facts: BTreeMap<Fact, Value>) {
-    decision.record(act, "C1", row.mistake.item().into_iter().collect(), facts);
+    decision.record(act, row.mistake.rule(), row.mistake.item().into_iter().collect(), facts);
 }
 
 fn facts(row: &CorrectionRow) -> BTreeMap<Fact, Value> {
@@ -419,10 +473,10 @@ fn facts(row: &CorrectionRow) -> BTreeMap<Fact, Value> {
 
 fn wrong_state(decision: &Decision<'_>, row: &CorrectionRow, remedy: &str) -> Result<Refusal, RowError> {
     let state = state_name(row, clock::read(&*decision.rows)?.t);
-    Ok(Refusal::new(Reason::WrongState, "C1", format!("correction {} is {state}", row.id), remedy))
+    Ok(Refusal::new(Reason::WrongState, row.mistake.rule(), format!("correction {} is {state}", row.id), remedy))
 }
 
-fn write(rows: &mut dyn Rows, row: &CorrectionRow) {
+pub(crate) fn write(rows: &mut dyn Rows, row: &CorrectionRow) {
     CORRECTIONS.write(rows, &newest_first(row.id.0), row);
 }
 

@@ -13,6 +13,9 @@
 //!     ├────────▶ repair      lost
 //!     └──────────── restore ──┘
 //! ```
+//!
+//! What may hold a state secret is sealed by hand instead of being docked, from anywhere; the secrecy office alone brings
+//! it back to the store (requirements B10).
 
 mod row;
 
@@ -28,7 +31,7 @@ use crate::{
     access::{self, Stop, different_person, within_unit},
     activity,
     apply::Decision,
-    keeper, leave, notice,
+    disposal, keeper, leave, notice,
     profile::Topic,
     request::field_missing,
     tables::{DEVICE_CUSTODY, DEVICE_ENTRIES, DEVICES, DEVICES_OF, DeviceRow, PrincipalRow},
@@ -37,8 +40,8 @@ use crate::{
 
 pub use row::{
     AnswerOffer, ClockOffset, Collected, ConfirmFault, CorrectEntry, DeviceCustodyRow, DeviceEntry, DockDevice,
-    Docking, Interval, Offer, OfferDevice, OpenFault, Place, ReportFault, ReportLoss, RestoreDevice, SendToRepair, Tie,
-    Way, What,
+    Docking, Interval, Offer, OfferDevice, OpenFault, Place, ReportFault, ReportLoss, RestoreDevice, SealDevice,
+    SendToRepair, Tie, Way, What,
 };
 
 /// A clock that is off by more than this is a finding. Profiles set it once they have a value for it.
@@ -153,8 +156,8 @@ pub(crate) fn report_loss(decision: &mut Decision<'_>, command: &ReportLoss) -> 
     refuse_outsider(decision, &who, &device, &row, &rule)?;
     refuse_future(command.noticed_at, decision.wall)?;
     let holder = match &row.place {
-        Place::Person(person) => Some(person.clone()),
-        Place::Store | Place::Repair(_) | Place::Lost(_) => None,
+        Place::Person(person) | Place::Sealed(Some(person), _) => Some(person.clone()),
+        Place::Store | Place::Repair(_) | Place::Lost(_) | Place::Sealed(None, _) => None,
     };
     let mut facts = facts(&command.device, &device);
     facts.insert(Fact::Holder, row.place.holder().into());
@@ -256,10 +259,24 @@ pub(crate) fn restore(decision: &mut Decision<'_>, command: &RestoreDevice) -> R
     let (device, mut row) = own(decision, &custodian, &command.device)?;
     let rule = activity::rule_of(decision.rows, &device.unit, Topic::DeviceFault)?;
     required("the note", &command.note, &rule)?;
-    keeper::require(decision.rows, &custodian, &device.unit, &row, decision.wall)?;
+    match row.place {
+        // What is secret about it is for the secrecy office to say, and for it alone.
+        Place::Sealed(..) if custodian.roles.contains(&Role::Secrecy) => {}
+        Place::Sealed(..) => {
+            let message = format!("device {} is sealed: the secrecy office opens it", command.device);
+            return Err(not_yours(message, "somebody of the secrecy office can".to_owned(), "B10").into());
+        }
+        Place::Store | Place::Person(_) | Place::Repair(_) | Place::Lost(_) => {
+            if !custodian.roles.contains(&Role::Custodian) {
+                let message = format!("device {} is not sealed: its custodian restores it", command.device);
+                return Err(not_yours(message, "a custodian can".to_owned(), &rule).into());
+            }
+            keeper::require(decision.rows, &custodian, &device.unit, &row, decision.wall)?;
+        }
+    }
     match row.place {
         Place::Repair(_) => row.fault = None,
-        Place::Lost(_) => {}
+        Place::Lost(_) | Place::Sealed(..) => {}
         Place::Store | Place::Person(_) => {
             return Err(wrong_place(&command.device, &row, "it is neither lost nor being mended", &rule).into());
         }
@@ -271,6 +288,48 @@ pub(crate) fn restore(decision: &mut Decision<'_>, command: &RestoreDevice) -> R
     move_to(decision, &command.device, &mut row, entry, Place::Store, Vec::new());
     write(decision.rows, &command.device, &row);
     Ok(Answer::Recorded(decision.record(Act::DeviceRestore, &rule, Vec::new(), facts)))
+}
+
+/// Records that a device was sealed instead of being docked: nothing on it comes here. What it holds is explained by this
+/// from now on; nobody owes it any more, and the head of the unit is told.
+pub(crate) fn seal(decision: &mut Decision<'_>, command: &SealDevice) -> Result<Answer, Stop> {
+    let who = decision.authorize(Act::SecretSealDevice)?;
+    required("the number of the envelope's seal", &command.envelope, "B10")?;
+    disposal::check_reason(&command.reason)?;
+    let (device, mut row) = own(decision, &who, &command.device)?;
+    if matches!(row.place, Place::Sealed(..) | Place::Lost(_)) {
+        return Err(wrong_place(&command.device, &row, "only a device that is at hand is sealed", "B10").into());
+    }
+    // The station has no hands: whoever found it is named. Besides, it is said by whom a loss would be told.
+    if ![Role::Station, Role::Legal, Role::Secrecy].iter().any(|role| who.roles.contains(role)) {
+        refuse_outsider(decision, &who, &device, &row, "B10")?;
+    }
+    let finder = access::principal(decision.rows, &command.found_by)?.filter(|known| known.revoked_at.is_none());
+    let finder = finder.ok_or_else(|| Refusal::not_found(format!("principal {} with access", command.found_by)))?;
+    within_unit(&finder, &device.unit)?;
+    let holder = match &row.place {
+        Place::Person(person) => Some(person.clone()),
+        Place::Store | Place::Repair(_) | Place::Lost(_) | Place::Sealed(..) => None,
+    };
+    let mut facts = facts(&command.device, &device);
+    facts.insert(Fact::Envelope, command.envelope.as_str().into());
+    facts.insert(Fact::Principal, command.found_by.as_str().into());
+    facts.insert(Fact::Holder, row.place.holder().into());
+    facts.insert(Fact::ReasonGiven, command.reason.as_str().into());
+    let findings = vec!["DEVICE_SEALED_SECRET".to_owned()];
+    finding_fact(&mut facts, &findings);
+    if let Some(id) = &command.activity {
+        activity::note_sealed(decision, &device.unit, id, &command.device)?;
+        facts.insert(Fact::Activity, id.as_str().into());
+    }
+    row.offer = None;
+    row.un_ingested = None;
+    notice::give(decision, &device.unit, "DEVICE_SEALED_SECRET", None, Some(&command.device))?;
+    let what = What::Sealed(command.envelope.clone(), command.found_by.clone(), command.reason.clone());
+    let to = Place::Sealed(holder, command.envelope.clone());
+    move_to(decision, &command.device, &mut row, (Some(who.id), what), to, findings);
+    write(decision.rows, &command.device, &row);
+    Ok(Answer::Recorded(decision.record(Act::SecretSealDevice, "B10", Vec::new(), facts)))
 }
 
 /// Records what was seen at docking. The device's own times stay as they are; the offset only explains them.
@@ -398,8 +457,8 @@ fn move_to(
     let before = std::mem::replace(&mut row.place, to);
     row.since = decision.wall;
     let holders = [&before, &row.place].into_iter().filter_map(|place| match place {
-        Place::Person(person) | Place::Lost(Some(person)) => Some(person),
-        Place::Store | Place::Repair(_) | Place::Lost(None) => None,
+        Place::Person(person) | Place::Lost(Some(person)) | Place::Sealed(Some(person), _) => Some(person),
+        Place::Store | Place::Repair(_) | Place::Lost(None) | Place::Sealed(None, _) => None,
     });
     for person in holders.chain(&row.owing) {
         tie(decision.rows, person, id, row);
@@ -424,7 +483,7 @@ fn looked(
     }
     let holder = match &row.place {
         Place::Person(person) => Some(person),
-        Place::Store | Place::Repair(_) | Place::Lost(_) => None,
+        Place::Store | Place::Repair(_) | Place::Lost(_) | Place::Sealed(..) => None,
     };
     let Some(person) = giver.or(holder).cloned() else { return Ok(()) };
     if !row.owing.contains(&person) {
@@ -445,18 +504,13 @@ fn looked(
 
 /// Writes what a person has to do with a device now.
 fn tie(rows: &mut dyn Rows, person: &PrincipalId, id: &DeviceId, row: &DeviceCustodyRow) {
-    let lost = matches!(&row.place, Place::Lost(_));
-    let holds = matches!(&row.place, Place::Person(holder) if holder == person);
-    let held_when_lost = matches!(&row.place, Place::Lost(Some(holder)) if holder == person);
     let owes = row.owing.contains(person);
-    let tie = if holds {
-        Some(Tie::Holds)
-    } else if held_when_lost || (lost && owes) {
-        Some(Tie::Lost)
-    } else if owes {
-        Some(Tie::OwesRecordings)
-    } else {
-        None
+    let with = |holder: &Option<PrincipalId>| owes || holder.as_ref() == Some(person);
+    let tie = match &row.place {
+        Place::Person(holder) if holder == person => Some(Tie::Holds),
+        Place::Lost(holder) => with(holder).then_some(Tie::Lost),
+        Place::Sealed(holder, _) => with(holder).then_some(Tie::Sealed),
+        Place::Store | Place::Person(_) | Place::Repair(_) => owes.then_some(Tie::OwesRecordings),
     };
     let key = (person.clone(), id.clone());
     match tie {
@@ -657,7 +711,7 @@ fn not_yours(message: String, remedy: String, rule: &str) -> Refusal {
 fn holder_remedy(row: &DeviceCustodyRow, what: &str) -> String {
     match &row.place {
         Place::Person(holder) => format!("{what}: {holder}"),
-        Place::Store | Place::Repair(_) | Place::Lost(_) => {
+        Place::Store | Place::Repair(_) | Place::Lost(_) | Place::Sealed(..) => {
             format!("{what}; it is with nobody now: {}", row.place.name())
         }
     }

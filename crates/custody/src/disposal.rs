@@ -26,7 +26,7 @@ use crate::{
     clock,
     erasure::{self, Tombstone},
     item::{refuse_quarantined, sealed},
-    retention,
+    removal, retention,
     tables::{
         COUNTERS, DISPOSAL_BY_ITEM, DISPOSAL_ITEMS, DISPOSALS, ITEM_KEYS, ITEMS, ITEMS_BY_UNIT, ItemRow, PrincipalRow,
         newest_first,
@@ -37,7 +37,7 @@ use crate::{
 /// Roles whose holders may supervise a disposal.
 const SUPERVISORS: &[Role] = Act::DisposalSign.roles();
 /// How many supervisors there are.
-const SUPERVISORS_COUNT: usize = 2;
+pub(crate) const SUPERVISORS_COUNT: usize = 2;
 
 /// Proposes a batch.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
@@ -145,7 +145,7 @@ pub struct BatchRow {
     pub state: BatchState,
     /// Approvals so far: legal, then head.
     #[n(8)]
-    pub approvals: Vec<StepRow>,
+    pub approvals: Vec<DisposalStepRow>,
     /// Record of the proposal.
     #[n(9)]
     pub seq: RecordSeq,
@@ -194,7 +194,7 @@ impl BatchState {
 
 /// A step that a person took.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
-pub struct StepRow {
+pub struct DisposalStepRow {
     /// Who.
     #[n(0)]
     pub by: PrincipalId,
@@ -211,7 +211,7 @@ pub struct StepRow {
 pub struct ExecutionRow {
     /// Who, when, by which record: the permit.
     #[n(0)]
-    pub step: StepRow,
+    pub step: DisposalStepRow,
     /// The two who supervise it.
     #[n(1)]
     pub supervisors: Vec<PrincipalId>,
@@ -229,7 +229,7 @@ pub struct ExecutionRow {
     pub replicas_pending: u32,
     /// Signatures of the supervisors.
     #[n(6)]
-    pub signatures: Vec<StepRow>,
+    pub signatures: Vec<DisposalStepRow>,
 }
 
 /// One item of a batch. Kept for good.
@@ -292,17 +292,25 @@ pub fn check_proposed(
 ) -> Result<ItemRow, Stop> {
     let item = sealed(rows, id)?;
     within_unit(principal, &item.description.unit)?;
-    if let Some(batch) = DISPOSAL_BY_ITEM.read(rows, &id)? {
-        return Err(Refusal::new(
-            Reason::InDisposal,
-            "C4",
-            format!("item {id} is in batch {batch} already"),
-            format!("withdraw that batch first: `strongroom disposal withdraw {batch}`"),
-        )
-        .into());
-    }
+    refuse_in_batch(rows, id)?;
     refuse_kept(rows, id, &item, now)?;
     Ok(item)
+}
+
+/// Refuses an item that is in a batch or a removal that is not decided yet.
+pub(crate) fn refuse_in_batch(rows: &(impl Rows + ?Sized), id: ItemId) -> Result<(), Stop> {
+    let Some(batch) = DISPOSAL_BY_ITEM.read(rows, &id)? else { return Ok(()) };
+    let (what, verb) = match removal::numbered(rows, batch)? {
+        Some(removal) => (format!("removal {}", removal.id), format!("secret withdraw {}", removal.id)),
+        None => (format!("batch {batch}"), format!("disposal withdraw {batch}")),
+    };
+    Err(Refusal::new(
+        Reason::InDisposal,
+        "C4",
+        format!("item {id} is in {what} already"),
+        format!("withdraw that first: `strongroom {verb}`"),
+    )
+    .into())
 }
 
 /// Proposes a batch, where every item in it may go.
@@ -310,7 +318,7 @@ pub(crate) fn propose(decision: &mut Decision<'_>, command: &ProposeDisposal) ->
     let proposer = decision.authorize(Act::DisposalPropose)?;
     check_form(command)?;
     let now = now(&*decision.rows)?;
-    let id = next_id(&*decision.rows)?;
+    let id = BatchId(erasure::next_number(&*decision.rows)?);
     let mut units = BTreeSet::new();
     for proposed in &command.items {
         let item = check_proposed(&*decision.rows, &proposer, proposed.item, now)?;
@@ -373,7 +381,7 @@ pub(crate) fn approve(decision: &mut Decision<'_>, command: &ApproveDisposal) ->
         )
         .into());
     }
-    row.approvals.push(StepRow { by: approver.id, at: decision.wall, seq: decision.next_seq() });
+    row.approvals.push(DisposalStepRow { by: approver.id, at: decision.wall, seq: decision.next_seq() });
     row.state = next;
     write(decision.rows, &row);
     let mut facts = facts(&row);
@@ -410,7 +418,7 @@ pub(crate) fn execute(decision: &mut Decision<'_>, command: &ExecuteDisposal) ->
         return Err(wrong_state(&row, "only a batch that legal and head approved is executed").into());
     }
     check_person(&executor, &row)?;
-    check_supervisors(decision, &row, &executor, &command.supervisors)?;
+    check_supervisors(decision, (&row.units, &row.proposer), &executor, &command.supervisors)?;
     let now = now(&*decision.rows)?;
     let judged = judge(decision, row.id, now)?;
     let targets = judged.going.iter().map(|(id, ..)| EraseTarget::Item(*id));
@@ -419,9 +427,9 @@ pub(crate) fn execute(decision: &mut Decision<'_>, command: &ExecuteDisposal) ->
     };
 
     let seq = decision.next_seq();
-    let step = StepRow { by: executor.id, at: decision.wall, seq };
+    let step = DisposalStepRow { by: executor.id, at: decision.wall, seq };
     for (id, item, listed) in &judged.going {
-        dispose(decision, *id, item, row.id, &step)?;
+        take_out(decision, *id, item, &Tombstone::disposed(item, row.id, &step))?;
         let gone = BatchItemRow { fate: ItemFate::Disposed, ..listed.clone() };
         DISPOSAL_ITEMS.write(decision.rows, &(row.id, *id), &gone);
     }
@@ -431,7 +439,7 @@ pub(crate) fn execute(decision: &mut Decision<'_>, command: &ExecuteDisposal) ->
         DISPOSAL_ITEMS.write(decision.rows, &(row.id, *id), &dropped);
     }
     row.state = BatchState::Executed;
-    let pending = erasure::expect(decision.rows, seq, row.id, command)?;
+    let pending = erasure::expect(decision.rows, seq, row.id, &command.disks, &command.replicas)?;
     row.execution = Some(Box::new(ExecutionRow {
         step,
         supervisors: command.supervisors.clone(),
@@ -444,7 +452,7 @@ pub(crate) fn execute(decision: &mut Decision<'_>, command: &ExecuteDisposal) ->
     write(decision.rows, &row);
 
     let mut facts = facts(&row);
-    facts.extend(erasure::permit_facts(decision, &list)?);
+    facts.extend(erasure::permit_facts(decision, Fact::EraseRoot, &list)?);
     facts.insert(Fact::DiskCount, (command.disks.len() as u64).into());
     facts.insert(Fact::ReplicaCount, (command.replicas.len() as u64).into());
     facts.insert(Fact::Dropped, (judged.dropped.len() as u64).into());
@@ -466,24 +474,7 @@ pub(crate) fn sign(decision: &mut Decision<'_>, command: &SignDisposal) -> Resul
     let (BatchState::Executed, Some(mut execution)) = (row.state.clone(), row.execution.take()) else {
         return Err(wrong_state(&row, "supervisors sign what was executed").into());
     };
-    if !execution.supervisors.contains(&supervisor.id) {
-        return Err(Refusal::new(
-            Reason::RoleNotAllowed,
-            "C4",
-            format!("{} does not supervise batch {}", supervisor.id, row.id),
-            format!("its supervisors are {}", names(&execution.supervisors)),
-        )
-        .into());
-    }
-    if execution.signatures.iter().any(|signed| signed.by == supervisor.id) {
-        return Err(Refusal::new(
-            Reason::SamePerson,
-            "C4",
-            format!("{} has signed batch {} already", supervisor.id, row.id),
-            "the other supervisor signs next",
-        )
-        .into());
-    }
+    check_signing(&format!("batch {}", row.id), &execution, &supervisor)?;
     if execution.disks_pending > 0 || execution.replicas_pending > 0 {
         return Err(Refusal::new(
             Reason::DisposalIncomplete,
@@ -500,7 +491,7 @@ pub(crate) fn sign(decision: &mut Decision<'_>, command: &SignDisposal) -> Resul
         .into());
     }
     let seq = decision.next_seq();
-    execution.signatures.push(StepRow { by: supervisor.id, at: decision.wall, seq });
+    execution.signatures.push(DisposalStepRow { by: supervisor.id, at: decision.wall, seq });
     if execution.signatures.len() == SUPERVISORS_COUNT {
         row.state = BatchState::Closed;
     }
@@ -512,6 +503,27 @@ pub(crate) fn sign(decision: &mut Decision<'_>, command: &SignDisposal) -> Resul
     write(decision.rows, &row);
     decision.record(Act::DisposalSign, "C4", Vec::new(), facts);
     Ok(Answer::Disposal(Box::new(row)))
+}
+
+/// Refuses a signature of somebody who does not supervise it, or has signed already.
+pub(crate) fn check_signing(what: &str, execution: &ExecutionRow, supervisor: &PrincipalRow) -> Result<(), Refusal> {
+    if !execution.supervisors.contains(&supervisor.id) {
+        return Err(Refusal::new(
+            Reason::RoleNotAllowed,
+            "C4",
+            format!("{} does not supervise {what}", supervisor.id),
+            format!("its supervisors are {}", names(&execution.supervisors)),
+        ));
+    }
+    if execution.signatures.iter().any(|signed| signed.by == supervisor.id) {
+        return Err(Refusal::new(
+            Reason::SamePerson,
+            "C4",
+            format!("{} has signed {what} already", supervisor.id),
+            "the other supervisor signs next",
+        ));
+    }
+    Ok(())
 }
 
 /// The batch of this number.
@@ -565,14 +577,9 @@ fn facts(row: &BatchRow) -> BTreeMap<Fact, Value> {
     BTreeMap::from([(Fact::Batch, row.id.into()), (Fact::State, row.state.name().into())])
 }
 
-fn names(people: &[PrincipalId]) -> String {
+pub(crate) fn names(people: &[PrincipalId]) -> String {
     // No name holds a slash.
     people.iter().map(PrincipalId::as_str).collect::<Vec<_>>().join(" / ")
-}
-
-fn next_id(rows: &dyn Rows) -> Result<BatchId, RowError> {
-    let newest = DISPOSALS.scan(rows, &(), None, 1)?;
-    Ok(BatchId(newest.first().map_or(1, |(_, row)| row.id.0 + 1)))
 }
 
 fn check_form(command: &ProposeDisposal) -> Result<(), Refusal> {
@@ -619,10 +626,10 @@ fn within_units(principal: &PrincipalRow, row: &BatchRow) -> Result<(), Refusal>
     row.units.iter().try_for_each(|unit| within_unit(principal, unit))
 }
 
-/// Two people with a role of their own, neither of whom decided on the batch or carries it out.
-fn check_supervisors(
+/// Two people with a role of their own, neither of whom proposed it or carries it out, and whose rights reach its units.
+pub(crate) fn check_supervisors(
     decision: &Decision<'_>,
-    row: &BatchRow,
+    (units, proposer): (&[UnitId], &PrincipalId),
     executor: &PrincipalRow,
     supervisors: &[PrincipalId],
 ) -> Result<(), Stop> {
@@ -642,9 +649,9 @@ fn check_supervisors(
         if !supervisor.roles.iter().any(|role| SUPERVISORS.contains(role)) {
             return Err(role_refused(&supervisor, "supervise a disposal", SUPERVISORS, "C4").into());
         }
-        within_units(&supervisor, row)?;
+        units.iter().try_for_each(|unit| within_unit(&supervisor, unit))?;
         different_person(name, &executor.id, "who executes a batch does not supervise it")?;
-        different_person(name, &row.proposer, "who proposed a batch does not supervise it")?;
+        different_person(name, proposer, "who proposed a batch does not supervise it")?;
     }
     Ok(())
 }
@@ -670,18 +677,17 @@ fn judge(decision: &Decision<'_>, batch: BatchId, now: UnixMillis) -> Result<Jud
 }
 
 /// Takes an item out of the catalogue, with its key. Its manifest is swept later: it can have thousands of rows.
-fn dispose(
+pub(crate) fn take_out(
     decision: &mut Decision<'_>,
     id: ItemId,
     item: &ItemRow,
-    batch: BatchId,
-    step: &StepRow,
+    tombstone: &Tombstone,
 ) -> Result<(), RowError> {
     ITEMS.remove(decision.rows, &id);
     ITEMS_BY_UNIT.remove(decision.rows, &(item.description.unit.clone(), newest_first(item.seq.0)));
     ITEM_KEYS.remove(decision.rows, &id);
     DISPOSAL_BY_ITEM.remove(decision.rows, &id);
-    erasure::bury(decision.rows, id, &Tombstone::disposed(item, batch, step));
+    erasure::bury(decision.rows, id, tombstone);
     let mut counters = COUNTERS.read(&*decision.rows, &())?.unwrap_or_default();
     counters.items -= 1;
     COUNTERS.write(decision.rows, &(), &counters);

@@ -8,15 +8,16 @@
 //!
 //! An order is named by its record. A disk follows orders in their order, and what it has followed is a row: a disk
 //! that was away goes on where it stopped. Orders come from executed disposals, from uploads that expired and from
-//! streams that were superseded; each record commits to its list in the same way ([`EraseList`]).
+//! streams that were superseded, and from executed removals ([`crate::removal`]); each record commits to its list in the
+//! same way ([`EraseList`]), and says of which kind it is.
 
 use std::{collections::BTreeMap, fmt};
 
 use minicbor::bytes::ByteVec;
 use sha2::{Digest, Sha256};
 use strongroom_types::{
-    BatchId, ClusterId, DeviceId, DiskId, EraseList, ItemId, NodeId, Reason, RecordSeq, Refusal, TreeHash, UnitId,
-    UnixMillis, limits,
+    BatchId, ClusterId, DeviceId, DiskId, EraseList, ItemId, NodeId, Reason, RecordSeq, Refusal, RemovalId, TreeHash,
+    UnitId, UnixMillis, limits,
     rows::{Key, RowError, Rows, encode},
 };
 
@@ -24,10 +25,11 @@ use crate::{
     Act, Answer, Fact, Record, Value,
     access::{Stop, different_person},
     apply::Decision,
-    disposal::{self, ExecuteDisposal, StepRow, check_reason},
+    disposal::{self, DiskOfNode, DisposalStepRow, ExecutionRow, check_reason},
+    removal::{self, RemovalRow, Statement},
     tables::{
-        DISK_PROGRESS, ERASE_ORDERS, ItemRow, LOST, MANIFEST, PARTS, PARTS_PENDING, Retention, TOMBSTONES, UNSWEPT,
-        UploadEnd,
+        DISK_PROGRESS, DISPOSALS, ERASE_ORDERS, ItemRow, LOST, MANIFEST, PARTS, PARTS_PENDING, REMOVALS, Retention,
+        TOMBSTONES, UNSWEPT, UploadEnd,
     },
 };
 
@@ -139,6 +141,50 @@ pub enum Tombstone {
     /// An upload that expired before its seal, by this record.
     #[n(1)]
     Expired(#[n(0)] UnitId, #[n(1)] RecordSeq),
+    /// An item that was transferred to a classified carrier.
+    #[n(2)]
+    Removed(#[n(0)] Box<RemovedItem>),
+}
+
+/// What a removed item was, and where it is. What kept it stands with its removal.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct RemovedItem {
+    /// Its unit.
+    #[n(0)]
+    pub unit: UnitId,
+    /// Its device.
+    #[n(1)]
+    pub device: DeviceId,
+    /// Length and digests.
+    #[n(2)]
+    pub original: UploadEnd,
+    /// When it was sealed.
+    #[n(3)]
+    pub sealed_at: UnixMillis,
+    /// Record of the seal.
+    #[n(4)]
+    pub sealed_by: RecordSeq,
+    /// How long it was to be kept, and by which profile.
+    #[n(5)]
+    pub retention: Retention,
+    /// The removal.
+    #[n(6)]
+    pub removal: RemovalId,
+    /// The carrier that it is on.
+    #[n(7)]
+    pub carrier: String,
+    /// The organ that has the carrier.
+    #[n(8)]
+    pub organ: String,
+    /// Who received it.
+    #[n(9)]
+    pub receiver: String,
+    /// When it went.
+    #[n(10)]
+    pub removed_at: UnixMillis,
+    /// Record by which it went.
+    #[n(11)]
+    pub removed_by: RecordSeq,
 }
 
 /// What an item was: enough to prove what went, and nothing of what people wrote about it.
@@ -176,12 +222,27 @@ pub struct DisposedItem {
 /// An order to every disk, under the sequence of its record.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct EraseOrderRow {
-    /// The batch; none for debris.
+    /// The number under which parts are kept: a batch's or a removal's; none for debris.
     #[n(0)]
     pub batch: Option<BatchId>,
     /// What goes.
     #[n(1)]
     pub list: EraseList,
+    /// The removal, where it is one's.
+    #[n(2)]
+    pub removal: Option<RemovalId>,
+}
+
+impl EraseOrderRow {
+    /// Which kind of permit this order takes.
+    #[must_use]
+    pub const fn kind(&self) -> PermitKind {
+        match (self.removal, self.batch) {
+            (Some(_), _) => PermitKind::Removal,
+            (None, Some(_)) => PermitKind::Disposal,
+            (None, None) => PermitKind::Debris,
+        }
+    }
 }
 
 /// What a keeper has to do, or did, for one batch.
@@ -254,10 +315,10 @@ pub struct LostRow {
     pub reason: String,
     /// Who said so first.
     #[n(1)]
-    pub first: StepRow,
+    pub first: DisposalStepRow,
     /// Who agreed. Only then is it closed.
     #[n(2)]
-    pub second: Option<StepRow>,
+    pub second: Option<DisposalStepRow>,
 }
 
 /// How many disks and replicas a batch waits for.
@@ -267,7 +328,7 @@ pub(crate) struct Pending {
 }
 
 impl Tombstone {
-    pub(crate) fn disposed(item: &ItemRow, batch: BatchId, step: &StepRow) -> Self {
+    pub(crate) fn disposed(item: &ItemRow, batch: BatchId, step: &DisposalStepRow) -> Self {
         Self::Disposed(Box::new(DisposedItem {
             unit: item.description.unit.clone(),
             device: item.description.device.clone(),
@@ -281,16 +342,44 @@ impl Tombstone {
         }))
     }
 
+    pub(crate) fn removed(item: &ItemRow, removal: &RemovalRow, step: &DisposalStepRow) -> Self {
+        Self::Removed(Box::new(RemovedItem {
+            unit: item.description.unit.clone(),
+            device: item.description.device.clone(),
+            original: item.original,
+            sealed_at: item.sealed_at,
+            sealed_by: item.seq,
+            retention: item.retention.clone(),
+            removal: removal.id,
+            carrier: removal.form.carrier.clone(),
+            organ: removal.form.organ.clone(),
+            receiver: removal.form.receiver.clone(),
+            removed_at: step.at,
+            removed_by: step.seq,
+        }))
+    }
+
     /// The unit that it was of.
     #[must_use]
     pub const fn unit(&self) -> &UnitId {
         match self {
             Self::Disposed(was) => &was.unit,
             Self::Expired(unit, _) => unit,
+            Self::Removed(was) => &was.unit,
         }
     }
 
-    /// `DISPOSED`, for whoever asks for it; what expired before its seal never was an item.
+    /// What became of it, in a few words.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match self {
+            Self::Disposed(was) => format!("disposed of in {}", was.batch),
+            Self::Expired(..) => "its upload expired".to_owned(),
+            Self::Removed(was) => format!("transferred to carrier {} of {} in {}", was.carrier, was.organ, was.removal),
+        }
+    }
+
+    /// `DISPOSED`, or `REMOVED` with where it is, for whoever asks for it; what expired before its seal never was an item.
     #[must_use]
     pub fn refusal(&self, id: ItemId) -> Refusal {
         match self {
@@ -304,6 +393,39 @@ impl Tombstone {
                 format!("its certificate proves it: `strongroom disposal certificate {}`", was.batch),
             ),
             Self::Expired(..) => Refusal::not_found(format!("sealed item {id}: its upload expired")),
+            Self::Removed(was) => Refusal::new(
+                Reason::Removed,
+                "B10",
+                format!(
+                    "item {id} is not here: it was transferred to carrier {} of {} in {} at {} by record {}",
+                    was.carrier, was.organ, was.removal, was.removed_at, was.removed_by
+                ),
+                format!("ask {}, who has what follows it too: `strongroom secret show {}`", was.organ, was.removal),
+            ),
+        }
+    }
+}
+
+/// What lets something be erased. A permit of one kind is none of another, and a disk checks that it is of the kind that
+/// it was ordered under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PermitKind {
+    /// An executed disposal.
+    Disposal,
+    /// An executed removal, with what the receiver signed.
+    Removal,
+    /// An upload that expired, or a stream that was superseded.
+    Debris,
+}
+
+impl PermitKind {
+    /// Its name in messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Disposal => "disposal",
+            Self::Removal => "removal",
+            Self::Debris => "debris",
         }
     }
 }
@@ -317,6 +439,8 @@ pub struct Permitted {
     pub root: TreeHash,
     /// How long the list is.
     pub count: u64,
+    /// Of which kind it is.
+    pub kind: PermitKind,
 }
 
 /// Why a record permits nothing.
@@ -334,6 +458,9 @@ pub enum NoPermit {
     /// It lacks the cluster, root or count.
     #[error("the record commits to no list of what is erased")]
     NoList,
+    /// It is of a removal, and nobody signed for exactly what it lets be erased.
+    #[error("the record of a removal holds no signature of the receiver for exactly what is erased")]
+    NotSigned,
 }
 
 /// Reads from a record's bytes what it permits to erase.
@@ -345,15 +472,36 @@ pub fn permitted(record: &[u8]) -> Result<Permitted, NoPermit> {
     if let Some(reason) = record.refused {
         return Err(NoPermit::Refused(reason));
     }
-    if !matches!(record.act, Act::DisposalExecute | Act::UploadExpire | Act::UploadResume) {
-        return Err(NoPermit::OtherAct(record.act.name()));
-    }
+    let (kind, root) = match record.act {
+        Act::DisposalExecute => (PermitKind::Disposal, Fact::EraseRoot),
+        Act::UploadExpire | Act::UploadResume => (PermitKind::Debris, Fact::EraseRoot),
+        Act::SecretExecute => (PermitKind::Removal, Fact::RemovalRoot),
+        other => return Err(NoPermit::OtherAct(other.name())),
+    };
     let cluster = record.bytes(Fact::Cluster).and_then(|id| ClusterId::try_from(id).ok());
-    let root = record.bytes(Fact::EraseRoot).and_then(|root| TreeHash::try_from(root).ok());
-    match (cluster, root, record.number(Fact::EraseCount)) {
-        (Some(cluster), Some(root), Some(count)) => Ok(Permitted { cluster, root, count }),
-        _ => Err(NoPermit::NoList),
+    let root = record.bytes(root).and_then(|root| TreeHash::try_from(root).ok());
+    let (Some(cluster), Some(root), Some(count)) = (cluster, root, record.number(Fact::EraseCount)) else {
+        return Err(NoPermit::NoList);
+    };
+    let permitted = Permitted { cluster, root, count, kind };
+    if kind == PermitKind::Removal && !is_signed_for(&record, &permitted) {
+        return Err(NoPermit::NotSigned);
     }
+    Ok(permitted)
+}
+
+/// Whether the receiver signed for exactly what a removal's record lets be erased. Asked again by every disk.
+fn is_signed_for(record: &Record, permitted: &Permitted) -> bool {
+    let key = record.bytes(Fact::ReceiverKey).and_then(|key| <&[u8; 32]>::try_from(key).ok());
+    let (Some(text), Some(key), Some(signature)) = (record.bytes(Fact::Statement), key, record.bytes(Fact::Signature))
+    else {
+        return false;
+    };
+    let Ok(statement) = Statement::parse_canonical(text) else { return false };
+    let is_of = |list: EraseList| (list.root(), list.count()) == (permitted.root, permitted.count);
+    statement.cluster == permitted.cluster
+        && statement.erase_list().is_some_and(is_of)
+        && removal::is_signed(key, text, signature)
 }
 
 /// What a node signs when a disk of it has erased.
@@ -427,18 +575,35 @@ pub fn pending(
 }
 
 /// The facts by which a record commits to a list.
-pub(crate) fn permit_facts(decision: &Decision<'_>, list: &EraseList) -> Result<BTreeMap<Fact, Value>, Stop> {
+pub(crate) fn permit_facts(
+    decision: &Decision<'_>,
+    root: Fact,
+    list: &EraseList,
+) -> Result<BTreeMap<Fact, Value>, Stop> {
     let cluster = decision.cluster()?.cluster;
     Ok(BTreeMap::from([
         (Fact::Cluster, cluster.as_bytes().as_slice().into()),
-        (Fact::EraseRoot, list.root().as_bytes().as_slice().into()),
+        (root, list.root().as_bytes().as_slice().into()),
         (Fact::EraseCount, list.count().into()),
     ]))
 }
 
 /// Orders every disk to erase what record `seq` commits to.
 pub(crate) fn order(rows: &mut dyn Rows, seq: RecordSeq, batch: Option<BatchId>, list: EraseList) {
-    ERASE_ORDERS.write(rows, &seq, &EraseOrderRow { batch, list });
+    ERASE_ORDERS.write(rows, &seq, &EraseOrderRow { batch, list, removal: None });
+}
+
+/// As [`order`], of a removal.
+pub(crate) fn order_removal(rows: &mut dyn Rows, seq: RecordSeq, removal: RemovalId, list: EraseList) {
+    let row = EraseOrderRow { batch: Some(removal::number(removal)), list, removal: Some(removal) };
+    ERASE_ORDERS.write(rows, &seq, &row);
+}
+
+/// The next number of the sequence that batches and removals share.
+pub(crate) fn next_number(rows: &dyn Rows) -> Result<u64, RowError> {
+    let batch = DISPOSALS.scan(rows, &(), None, 1)?.first().map_or(0, |(_, row)| row.id.0);
+    let removal = REMOVALS.scan(rows, &(), None, 1)?.first().map_or(0, |(_, row)| row.id.0);
+    Ok(batch.max(removal) + 1)
 }
 
 /// Leaves a tombstone, and the rows behind it to be swept.
@@ -452,10 +617,11 @@ pub(crate) fn expect(
     rows: &mut dyn Rows,
     order: RecordSeq,
     batch: BatchId,
-    command: &ExecuteDisposal,
+    disks: &[DiskOfNode],
+    replicas: &[NodeId],
 ) -> Result<Pending, RowError> {
-    let disks = command.disks.iter().map(|of| (Keeper::Disk(of.disk), of.node));
-    let replicas = command.replicas.iter().map(|node| (Keeper::Replica(*node), *node));
+    let disks = disks.iter().map(|of| (Keeper::Disk(of.disk), of.node));
+    let replicas = replicas.iter().map(|node| (Keeper::Replica(*node), *node));
     let mut waits = Pending { disks: 0, replicas: 0 };
     for (keeper, node) in disks.chain(replicas) {
         let lost = LOST.read(rows, &keeper)?.and_then(|row| row.second);
@@ -512,7 +678,7 @@ fn note_batch(decision: &mut Decision<'_>, node: NodeId, command: &NoteErasure, 
     finish(decision.rows, batch, keeper, &PartRow { node, state })?;
     let facts = BTreeMap::from([
         (Fact::Cluster, decision.cluster()?.cluster.as_bytes().as_slice().into()),
-        (Fact::Batch, batch.into()),
+        named(&*decision.rows, batch)?,
         (Fact::Order, command.order.0.into()),
         (Fact::Node, node.to_string().into()),
         (Fact::Disk, command.disk.as_bytes().as_slice().into()),
@@ -541,7 +707,7 @@ pub(crate) fn attest(decision: &mut Decision<'_>, command: &AttestKeys) -> Resul
     LOST.remove(decision.rows, &keeper);
     let facts = BTreeMap::from([
         (Fact::Cluster, decision.cluster()?.cluster.as_bytes().as_slice().into()),
-        (Fact::Batch, command.batch.into()),
+        named(&*decision.rows, command.batch)?,
         (Fact::Node, node.to_string().into()),
         (Fact::LogIndex, command.purged_to.into()),
         (Fact::Signature, command.signature.as_slice().into()),
@@ -556,7 +722,7 @@ pub(crate) fn close_lost(decision: &mut Decision<'_>, command: &CloseLost) -> Re
     let by = decision.authorize(Act::DisposalCloseLost)?;
     check_reason(&command.reason)?;
     let seq = decision.next_seq();
-    let step = StepRow { by: by.id, at: decision.wall, seq };
+    let step = DisposalStepRow { by: by.id, at: decision.wall, seq };
     let keeper = command.keeper;
     if pending(&*decision.rows, keeper, 1)?.is_empty() {
         return Err(Refusal::new(
@@ -604,19 +770,40 @@ fn close_pending(rows: &mut dyn Rows, keeper: Keeper, seq: RecordSeq) -> Result<
 /// Writes what a keeper came to, and takes it off what its batch waits for where it was on it.
 fn finish(rows: &mut dyn Rows, batch: BatchId, keeper: Keeper, part: &PartRow) -> Result<(), Stop> {
     PARTS.write(rows, &(batch, keeper), part);
+    if let Some(mut row) = removal::numbered(rows, batch)? {
+        if count_down(rows, keeper, row.execution.as_deref_mut())? {
+            removal::write(rows, &row);
+        }
+        return Ok(());
+    }
     let mut row = disposal::read(rows, batch)?;
-    let Some(execution) = &mut row.execution else { return Ok(()) };
+    if count_down(rows, keeper, row.execution.as_deref_mut())? {
+        disposal::write(rows, &row);
+    }
+    Ok(())
+}
+
+/// Takes a keeper off what an execution waits for; whether it was on it.
+fn count_down(rows: &mut dyn Rows, keeper: Keeper, execution: Option<&mut ExecutionRow>) -> Result<bool, RowError> {
+    let Some(execution) = execution else { return Ok(false) };
     let waiting = (keeper, execution.step.seq);
     if PARTS_PENDING.read(rows, &waiting)?.is_none() {
-        return Ok(());
+        return Ok(false);
     }
     match keeper {
         Keeper::Disk(_) => execution.disks_pending -= 1,
         Keeper::Replica(_) => execution.replicas_pending -= 1,
     }
     PARTS_PENDING.remove(rows, &waiting);
-    disposal::write(rows, &row);
-    Ok(())
+    Ok(true)
+}
+
+/// The fact by which a record names the batch or the removal that has a number.
+fn named(rows: &dyn Rows, number: BatchId) -> Result<(Fact, Value), RowError> {
+    Ok(match removal::numbered(rows, number)? {
+        Some(removal) => (Fact::Removal, removal.id.into()),
+        None => (Fact::Batch, number.into()),
+    })
 }
 
 /// Removes a bounded number of the rows that disposed items and expired uploads left. It leaves no record: what

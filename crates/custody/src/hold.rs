@@ -18,7 +18,7 @@ use crate::{
     access::{Stop, different_person, within_unit},
     apply::Decision,
     case,
-    correction::StepRow,
+    correction::RoleStepRow,
     item::sealed,
     keeping::check_given,
     tables::{HOLDS, HOLDS_BY_CASE, HOLDS_BY_ITEM, ItemRow, PrincipalRow, QUERY_HOLDS},
@@ -78,10 +78,10 @@ pub enum HoldState {
     Standing,
     /// It forbids disposal; one office has asked for its release, for this reason.
     #[n(1)]
-    Releasing(#[n(0)] StepRow, #[n(1)] String),
+    Releasing(#[n(0)] RoleStepRow, #[n(1)] String),
     /// Released by two offices.
     #[n(2)]
-    Released(#[n(0)] StepRow, #[n(1)] StepRow, #[n(2)] String),
+    Released(#[n(0)] RoleStepRow, #[n(1)] RoleStepRow, #[n(2)] String),
 }
 
 impl HoldRow {
@@ -285,7 +285,7 @@ pub(crate) fn release(decision: &mut Decision<'_>, command: &ReleaseHold) -> Res
     reaches(&by, &row)?;
     let seq = decision.next_seq();
     let now = decision.wall;
-    let step = |role| StepRow { by: by.id.clone(), role, at: now, seq };
+    let step = |role| RoleStepRow { by: by.id.clone(), role, at: now, seq };
     row.state = match row.state {
         HoldState::Released(..) => {
             return Err(Refusal::new(

@@ -13,7 +13,7 @@ use crate::{
     activity,
     apply::Decision,
     command::{LabelItem, ReleaseQuarantine},
-    correction::StepRow,
+    correction::RoleStepRow,
     erasure,
     keeping::check_given,
     tables::{ITEMS, ItemRow, LabelValue, PrincipalRow, QUARANTINE_RELEASES},
@@ -80,7 +80,7 @@ pub(crate) fn release_quarantine(decision: &mut Decision<'_>, command: &ReleaseQ
         ITEMS.write(decision.rows, &command.item, &item);
         QUARANTINE_RELEASES.remove(decision.rows, &command.item);
     } else {
-        let step = StepRow { by: by.id, role, at: decision.wall, seq };
+        let step = RoleStepRow { by: by.id, role, at: decision.wall, seq };
         QUARANTINE_RELEASES.write(decision.rows, &command.item, &step);
     }
     Ok(Answer::Recorded(seq))
@@ -100,7 +100,7 @@ pub fn release_missing(rows: &(impl Rows + ?Sized), item: ItemId) -> Result<Vec<
 }
 
 /// The office that this person speaks for: not the one that has spoken already.
-fn releasing_role(by: &PrincipalRow, first: Option<&StepRow>) -> Result<Role, Refusal> {
+fn releasing_role(by: &PrincipalRow, first: Option<&RoleStepRow>) -> Result<Role, Refusal> {
     if let Some(first) = first {
         different_person(&by.id, &first.by, "custodian and unit head are two people")?;
     }

@@ -401,8 +401,8 @@ pub fn refuse_restricted(rows: &(impl Rows + ?Sized), item: ItemId) -> Result<()
 /// Whether somebody sees the words of a restricted item: only those who take part in the lawful chains.
 #[must_use]
 pub fn sees_restricted(principal: &PrincipalRow) -> bool {
-    use strongroom_types::Role::{Approver, Archivist, Custodian, Head, Legal};
-    principal.roles.iter().any(|role| [Legal, Custodian, Archivist, Approver, Head].contains(role))
+    use strongroom_types::Role::{Approver, Archivist, Custodian, Head, Legal, Secrecy};
+    principal.roles.iter().any(|role| [Legal, Custodian, Archivist, Approver, Head, Secrecy].contains(role))
 }
 
 /// Extensions that are in force at `t`.

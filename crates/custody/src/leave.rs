@@ -7,12 +7,13 @@
 //! ```
 //! Nobody leaves who holds a device or owes recordings, who has to sign a disposal, or who alone holds an office that
 //! decides. Posts that carry a name, of custodians and deputies, go to the successor at the date. What is decided by
-//! office waits for whoever else holds the office: a request names no approver.
+//! office waits for whoever else holds the office: a request names no approver. Mandates that they hold or lent end with
+//! their access, and the record names them: a right of somebody who is gone is nobody's.
 
 use std::collections::BTreeMap;
 
 use strongroom_types::{
-    BatchId, DeviceId, PrincipalId, Reason, RecordSeq, Refusal, RequestId, Role, UnitId, UnixMillis,
+    BatchId, DeviceId, PrincipalId, Reason, RecordSeq, Refusal, RemovalId, RequestId, Role, UnitId, UnixMillis,
     rows::{RowError, Rows},
 };
 
@@ -21,15 +22,17 @@ use crate::{
     access::{self, Stop, different_person, within_unit},
     apply::Decision,
     clearance, clock,
-    correction::StepRow,
+    correction::RoleStepRow,
     device::{self, Tie, What, finding_fact},
-    disposal::BatchState,
+    disposal::{BatchState, ExecutionRow},
     item::unit_of,
     keeper::KeeperTerm,
     keeping::check_given,
+    mandate::{self, Mandate, MandateEnd},
     notice, register,
+    removal::RemovalState,
     request::{self, RequestState},
-    tables::{DEVICES, DISPOSALS, KEEPERS, LEAVES, LEAVES_DUE, PRINCIPALS, PrincipalRow, REQUESTS, UNITS},
+    tables::{DEVICES, DISPOSALS, KEEPERS, LEAVES, LEAVES_DUE, PRINCIPALS, PrincipalRow, REMOVALS, REQUESTS, UNITS},
     transfer::reaches_item,
     unit_change::{each, every, not_past},
 };
@@ -37,8 +40,16 @@ use crate::{
 /// Most people whose access one tick ends; the next tick goes on.
 const PER_TICK: usize = 16;
 /// Offices that decide something: one of them is never left empty.
-const OFFICES: [Role; 7] =
-    [Role::Custodian, Role::UnitHead, Role::Legal, Role::Archivist, Role::Approver, Role::Head, Role::Security];
+const OFFICES: [Role; 8] = [
+    Role::Custodian,
+    Role::UnitHead,
+    Role::Legal,
+    Role::Archivist,
+    Role::Approver,
+    Role::Head,
+    Role::Security,
+    Role::Secrecy,
+];
 
 /// Somebody who leaves, or has left.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
@@ -57,7 +68,7 @@ pub struct LeaveRow {
     pub reason: String,
     /// Who noted it.
     #[n(4)]
-    pub noted: StepRow,
+    pub noted: RoleStepRow,
     /// What became of it; none before the date.
     #[n(5)]
     pub left: Option<LeftRow>,
@@ -81,6 +92,9 @@ pub struct LeftRow {
     /// Findings, such as `DEVICES_OUTSTANDING`.
     #[n(4)]
     pub findings: Vec<String>,
+    /// Mandates that they held or lent, and that ended.
+    #[n(5)]
+    pub mandates: u64,
 }
 
 /// Notes that somebody leaves.
@@ -118,7 +132,7 @@ pub(crate) fn leave(decision: &mut Decision<'_>, command: &LeavePrincipal) -> Re
     register::reaches(&security, person.unit.as_ref())?;
     let on = check(decision.rows, &security.id, &person, command, decision.wall)?;
     let seq = decision.next_seq();
-    let noted = StepRow { by: security.id, role: Role::Security, at: decision.wall, seq };
+    let noted = RoleStepRow { by: security.id, role: Role::Security, at: decision.wall, seq };
     let row = LeaveRow {
         person: person.id.clone(),
         to: command.to.clone(),
@@ -187,6 +201,15 @@ fn check(
             "C4",
             format!("{} supervises the disposal {batch} and has not signed it", person.id),
             "nobody else can: sign it first, `strongroom disposal sign`",
+        )
+        .into());
+    }
+    if let Some(removal) = tasks.removals.first() {
+        return Err(Refusal::new(
+            Reason::WrongState,
+            "B10",
+            format!("{} executes or supervises the removal {removal}, which is not closed", person.id),
+            "nobody else can: finish it first, or withdraw it: `strongroom secret show`",
         )
         .into());
     }
@@ -272,7 +295,7 @@ fn end(decision: &mut Decision<'_>, mut row: LeaveRow) -> Result<(), Stop> {
     let corrupt = || RowError::Corrupt { table: PRINCIPALS.name, detail: format!("{} is not there", row.person) };
     let mut person = PRINCIPALS.read(decision.rows, &row.person)?.ok_or_else(corrupt)?;
     let mut findings = Vec::new();
-    if clearance::ties(decision.rows, &row.person)?.iter().any(|(_, tie)| *tie != Tie::Lost) {
+    if clearance::ties(decision.rows, &row.person)?.iter().any(|(_, tie)| tie.is_owed()) {
         findings.push("DEVICES_OUTSTANDING".to_owned());
     }
     let stands = PRINCIPALS.read(decision.rows, &row.to)?.is_some_and(|to| to.revoked_at.is_none());
@@ -298,8 +321,18 @@ fn end(decision: &mut Decision<'_>, mut row: LeaveRow) -> Result<(), Stop> {
         (Fact::Proposal, row.noted.seq.0.into()),
     ]);
     finding_fact(&mut facts, &findings);
+    let ended = mandate::of_leaver(decision.rows, &row.person, decision.wall)?;
+    if !ended.is_empty() {
+        let line = |(holder, mandate): &(PrincipalId, Mandate)| format!("{holder} {}", mandate.seq);
+        facts.insert(Fact::MandatesEnded, ended.iter().map(line).collect::<Vec<_>>().join("\n").into());
+    }
     let seq = decision.record(Act::PrincipalLeft, "B10", Vec::new(), facts);
-    row.left = Some(LeftRow { at: decision.wall, seq, posts, devices, findings });
+    for (holder, mandate) in &ended {
+        let (by, reason) = (row.noted.by.clone(), row.reason.clone());
+        mandate::end(decision.rows, holder, mandate.seq, MandateEnd { by, at: decision.wall, reason, seq })?;
+    }
+    let mandates = ended.len() as u64;
+    row.left = Some(LeftRow { at: decision.wall, seq, posts, devices, findings, mandates });
     LEAVES.write(decision.rows, &row.person, &row);
     Ok(())
 }
@@ -378,10 +411,14 @@ pub struct Tasks {
     pub devices: Vec<(DeviceId, Tie)>,
     /// Posts of custodians and deputies that run or are to come.
     pub posts: Vec<(UnitId, KeeperTerm)>,
+    /// Mandates that they hold, or lent of their own, with their holders: these end with their access.
+    pub mandates: Vec<(PrincipalId, Mandate)>,
     /// Devices that have them as a custodian of their own.
     pub device_posts: Vec<DeviceId>,
     /// Disposals that they supervise and have not signed.
     pub batches: Vec<BatchId>,
+    /// Removals that they are to execute, or supervise and have not signed.
+    pub removals: Vec<RemovalId>,
     /// People who leave in their favour.
     pub successor_of: Vec<PrincipalId>,
 }
@@ -393,7 +430,12 @@ pub struct Tasks {
 pub fn tasks(rows: &(impl Rows + ?Sized), person: &PrincipalRow) -> Result<Tasks, Stop> {
     let id = &person.id;
     let now = clock::read(rows)?.wall;
-    let mut tasks = Tasks { devices: clearance::ties(rows, id)?, device_posts: kept_by(rows, id)?, ..Tasks::default() };
+    let mut tasks = Tasks {
+        devices: clearance::ties(rows, id)?,
+        device_posts: kept_by(rows, id)?,
+        mandates: mandate::of_leaver(rows, id, now)?,
+        ..Tasks::default()
+    };
     for unit in every(&UNITS, rows)? {
         if let Some(keepers) = KEEPERS.read(rows, &unit.id)? {
             tasks.posts.extend(keepers.held_by(id, now).map(|term| (unit.id.clone(), term.clone())));
@@ -405,6 +447,16 @@ pub fn tasks(rows: &(impl Rows + ?Sized), person: &PrincipalRow) -> Result<Tasks
             if execution.supervisors.contains(id) && !signed {
                 tasks.batches.push(batch.id);
             }
+        }
+        Ok(())
+    })?;
+    each(&REMOVALS, rows, |removal| {
+        let unsigned = |execution: &ExecutionRow| {
+            execution.supervisors.contains(id) && execution.signatures.iter().all(|step| step.by != *id)
+        };
+        let signs = removal.state == RemovalState::Executed && removal.execution.as_deref().is_some_and(unsigned);
+        if signs || (removal.is_open() && removal.executor == *id) {
+            tasks.removals.push(removal.id);
         }
         Ok(())
     })?;

@@ -25,10 +25,12 @@ pub mod item;
 pub mod keeping;
 pub mod mandate;
 pub mod naming;
+pub mod outage;
 pub mod profile;
 pub mod proposal;
 pub mod record;
 pub mod register;
+pub mod removal;
 pub mod replay;
 pub mod request;
 pub mod retained;
@@ -55,6 +57,8 @@ pub mod leave;
 pub mod transfer;
 pub mod unit;
 pub mod unit_change;
+
+pub mod voters;
 
 pub use act::Act;
 pub use apply::{Applied, Context, apply};

@@ -10,6 +10,9 @@
 //! stricter. A **delegation** 经授权的负责人 lends one's own right for named acts. Neither gives a role: whoever holds a
 //! mandate also holds a role that may decide requests, and a mandate is never passed on. Whether one counts for a
 //! request is what the article of that request says.
+//!
+//! Who leaves takes along what they hold and what they lent of their own. An appointment that they only entered stands:
+//! its right comes from the document.
 
 use std::collections::BTreeMap;
 
@@ -22,11 +25,12 @@ use crate::{
     Act, Answer, Fact, Value,
     access::{self, Stop, different_person, role_refused, within_unit},
     apply::Decision,
-    correction::StepRow,
+    correction::RoleStepRow,
     keeping::check_given,
     profile::{ActRule, RequestAct},
     request::RequestRow,
-    tables::{MANDATES, PrincipalRow, UNITS},
+    tables::{MANDATES, PRINCIPALS, PrincipalRow, UNITS},
+    unit_change::every,
     upload::{check_text, newest_profile},
 };
 
@@ -71,7 +75,7 @@ pub struct Mandate {
     pub seq: RecordSeq,
     /// Who compared an appointment with its document.
     #[n(9)]
-    pub confirmed: Option<StepRow>,
+    pub confirmed: Option<RoleStepRow>,
     /// Who ended it, and why.
     #[n(10)]
     pub revoked: Option<MandateEnd>,
@@ -275,7 +279,7 @@ pub(crate) fn confirm(decision: &mut Decision<'_>, command: &ConfirmMandate) -> 
     let mut facts = facts(&command.holder, mandate);
     facts.insert(Fact::Entry, mandate.seq.0.into());
     let seq = decision.record(Act::MandateConfirm, RULE, Vec::new(), facts);
-    mandate.confirmed = Some(StepRow { by: who.id, role, at: decision.wall, seq });
+    mandate.confirmed = Some(RoleStepRow { by: who.id, role, at: decision.wall, seq });
     MANDATES.write(decision.rows, &command.holder, &row);
     Ok(Answer::Recorded(seq))
 }
@@ -298,6 +302,35 @@ pub(crate) fn revoke(decision: &mut Decision<'_>, command: &RevokeMandate) -> Re
     mandate.revoked = Some(MandateEnd { by: who.id, at: decision.wall, reason: command.reason.clone(), seq });
     MANDATES.write(decision.rows, &command.holder, &row);
     Ok(Answer::Recorded(seq))
+}
+
+/// What ends when somebody leaves: mandates that they hold, and what they lent of their own, each with its holder.
+///
+/// # Errors
+/// [`Stop`] where a row cannot be read.
+pub(crate) fn of_leaver(
+    rows: &(impl Rows + ?Sized),
+    person: &PrincipalId,
+    now: UnixMillis,
+) -> Result<Vec<(PrincipalId, Mandate)>, Stop> {
+    let mut found = Vec::new();
+    for holder in every(&PRINCIPALS, rows)? {
+        let row = MANDATES.read(rows, &holder.id)?.unwrap_or_default();
+        let ends = |mandate: &Mandate| {
+            let own = mandate.kind == MandateKind::Delegation && mandate.given_by == *person;
+            (holder.id == *person || own) && !matches!(mandate.state_name(now), "revoked" | "over")
+        };
+        found.extend(row.mandates.into_iter().filter(ends).map(|mandate| (holder.id.clone(), mandate)));
+    }
+    Ok(found)
+}
+
+/// Ends a mandate of `holder`.
+pub(crate) fn end(rows: &mut dyn Rows, holder: &PrincipalId, mandate: RecordSeq, how: MandateEnd) -> Result<(), Stop> {
+    let (mut row, at) = find(rows, holder, mandate)?;
+    row.mandates[at].revoked = Some(how);
+    MANDATES.write(rows, holder, &row);
+    Ok(())
 }
 
 /// The mandate under which `holder` can decide this request in one of the `open` roles, and that role.

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use minicbor::bytes::ByteVec;
-use strongroom_types::{BatchId, DrawId, ItemId, KeyHash, NodeId, PrincipalId, Reason, RequestId, UnixMillis};
+use strongroom_types::{
+    BatchId, DrawId, ItemId, KeyHash, NodeId, PrincipalId, Reason, RemovalId, RequestId, UnixMillis,
+};
 
 use crate::Act;
 
@@ -393,6 +395,33 @@ pub enum Fact {
     /// What an inspection found wrong.
     #[n(211)]
     Problem,
+    /// Mandates that ended with somebody's access: holder and record, one a line.
+    #[n(212)]
+    MandatesEnded,
+    /// Text of the policy by which checkpoints are judged from then on.
+    #[n(213)]
+    PolicyText,
+    /// Removal to a classified carrier.
+    #[n(200)]
+    Removal,
+    /// Number of a classified carrier.
+    #[n(201)]
+    Carrier,
+    /// Root of the list of what a removal erases: read of its record alone, and of no disposal's.
+    #[n(202)]
+    RemovalRoot,
+    /// What a receiver signs, byte for byte.
+    #[n(203)]
+    Statement,
+    /// The receiver's key.
+    #[n(204)]
+    ReceiverKey,
+    /// Seal number of an envelope with a device.
+    #[n(205)]
+    Envelope,
+    /// SHA-256 of the CBOR of what follows each item to a carrier.
+    #[n(206)]
+    Obligations,
 }
 
 impl Fact {
@@ -518,6 +547,15 @@ impl Fact {
             Self::Divided => "divided",
             Self::EarlierDigest => "earlier_digest",
             Self::Problem => "problem",
+            Self::MandatesEnded => "mandates_ended",
+            Self::PolicyText => "policy_text",
+            Self::Removal => "removal",
+            Self::Carrier => "carrier",
+            Self::RemovalRoot => "removal_root",
+            Self::Statement => "statement",
+            Self::ReceiverKey => "receiver_key",
+            Self::Envelope => "envelope",
+            Self::Obligations => "obligations",
         }
     }
 }
@@ -587,6 +625,11 @@ impl From<RequestId> for Value {
 impl From<BatchId> for Value {
     fn from(batch: BatchId) -> Self {
         Self::Text(batch.to_string())
+    }
+}
+impl From<RemovalId> for Value {
+    fn from(removal: RemovalId) -> Self {
+        Self::Text(removal.to_string())
     }
 }
 impl From<DrawId> for Value {

@@ -15,7 +15,7 @@ use crate::{
     },
     device, digest, draw, inspection, keeper,
     keeping::check_given,
-    leave,
+    leave, outage,
     profile::Topic,
     proposal,
     request::{self, field_missing},
@@ -185,9 +185,9 @@ pub(crate) fn tick(decision: &mut Decision<'_>, command: &Tick) -> Result<Answer
     decision.rebound_wall()?;
     digest::record_hourly(decision)?;
     if let Some(outage_ms) = outage_ms {
-        let outage = u64::try_from(outage_ms).unwrap_or(0);
-        decision.record(Act::ClockOutage, "C2", Vec::new(), BTreeMap::from([(Fact::OutageMs, outage.into())]));
+        outage::found(decision, outage_ms)?;
     }
+    outage::take_effect(decision)?;
     proposal::take_effect(decision)?;
     request::come_due(decision)?;
     unit_change::take_effect(decision)?;

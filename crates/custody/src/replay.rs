@@ -15,6 +15,7 @@ use crate::{
     digest::Sum,
     floors::VersionRow,
     keeping::{Class, ClassRow, ExtensionRow, KeepingRow, RestrictionKind, RestrictionRow, TriggerRow},
+    removal,
     retained::{
         self, CASE_ITEMS, CASE_TRANSFERS, CASES, CASES_BY_ITEM, CORRECTIONS, DISPOSAL_BY_ITEM, DISPOSAL_ITEMS,
         DISPOSALS, HOLDS, HOLDS_BY_CASE, HOLDS_BY_ITEM, ITEMS, KEEPING, KeptBatch, KeptCase, KeptCorrection, KeptFate,
@@ -112,7 +113,10 @@ const STEPS: &[(Act, Step)] = &[
     (Act::DisposalApprove, decide_disposal),
     (Act::DisposalWithdraw, withdraw_disposal),
     (Act::DisposalExecute, execute_disposal),
-    (Act::DisposalSign, decide_disposal),
+    (Act::DisposalSign, sign_disposal),
+    (Act::SecretPropose, propose_removal),
+    (Act::SecretWithdraw, withdraw_removal),
+    (Act::SecretExecute, execute_removal),
 ];
 
 impl Replay {
@@ -270,6 +274,7 @@ impl Replay {
                 row.archives.iter_mut().find(|one| one.seq == *seq).ok_or_else(unset)?.corrected = id;
                 self.put(&CASES, case, &row)
             }
+            Mistake::Outages(_) => Ok(()),
         }
     }
 }
@@ -568,7 +573,15 @@ fn release_hold(replay: &mut Replay, said: &Said<'_>) -> Result<(), String> {
     replay.put(&HOLDS, &hold, &row)
 }
 
+/// A correction of outages says what the clock is compared with, and nothing of any item.
+fn is_about_outages(said: &Said<'_>) -> Result<bool, String> {
+    Ok(said.text(Fact::Mistake)? == "outages")
+}
+
 fn propose_correction(replay: &mut Replay, said: &Said<'_>) -> Result<(), String> {
+    if is_about_outages(said)? {
+        return Ok(());
+    }
     let id = said.correction()?;
     let corrects = || said.number(Fact::Corrects).map(RecordSeq);
     let mistake = match said.text(Fact::Mistake)? {
@@ -584,6 +597,9 @@ fn propose_correction(replay: &mut Replay, said: &Said<'_>) -> Result<(), String
 }
 
 fn approve_correction(replay: &mut Replay, said: &Said<'_>) -> Result<(), String> {
+    if is_about_outages(said)? {
+        return Ok(());
+    }
     let key = newest_first(said.correction()?.0);
     let mut row = replay.known(&CORRECTIONS, &key, "this correction")?;
     row.approved = Some(said.seq);
@@ -592,6 +608,9 @@ fn approve_correction(replay: &mut Replay, said: &Said<'_>) -> Result<(), String
 }
 
 fn withdraw_correction(replay: &mut Replay, said: &Said<'_>) -> Result<(), String> {
+    if is_about_outages(said)? {
+        return Ok(());
+    }
     let key = newest_first(said.correction()?.0);
     let mut row = replay.known(&CORRECTIONS, &key, "this correction")?;
     row.withdrawn = Some(said.seq);
@@ -681,13 +700,36 @@ fn execute_disposal(replay: &mut Replay, said: &Said<'_>) -> Result<(), String> 
         replay.remove(&ITEMS, item)?;
         replay.remove(&DISPOSAL_BY_ITEM, item)?;
         replay.put(&DISPOSAL_ITEMS, &(id, *item), &KeptFate { fate: "disposed".to_owned() })?;
-        replay.put(&TOMBSTONES, item, &KeptTombstone { batch: id, seq: said.seq })?;
+        replay.put(&TOMBSTONES, item, &KeptTombstone { batch: Some(id), seq: said.seq })?;
     }
     row.state = said.text(Fact::State)?.to_owned();
     row.executed = Some(said.seq);
     let dropped = said.number(Fact::Dropped)?;
     replay.dropping = Some((id, dropped)).filter(|_| dropped > 0);
     replay.put(&DISPOSALS, &key, &row)
+}
+
+/// Supervisors close batches and removals by the same act; only a batch has a row here.
+fn sign_disposal(replay: &mut Replay, said: &Said<'_>) -> Result<(), String> {
+    if said.record.text(Fact::Removal).is_some() { Ok(()) } else { decide_disposal(replay, said) }
+}
+
+fn propose_removal(replay: &mut Replay, said: &Said<'_>) -> Result<(), String> {
+    let number = removal::number(said.name(Fact::Removal)?);
+    said.record.items.iter().try_for_each(|item| replay.put(&DISPOSAL_BY_ITEM, item, &number))
+}
+
+fn withdraw_removal(replay: &mut Replay, said: &Said<'_>) -> Result<(), String> {
+    said.record.items.iter().try_for_each(|item| replay.remove(&DISPOSAL_BY_ITEM, item))
+}
+
+fn execute_removal(replay: &mut Replay, said: &Said<'_>) -> Result<(), String> {
+    for item in &said.record.items {
+        replay.remove(&ITEMS, item)?;
+        replay.remove(&DISPOSAL_BY_ITEM, item)?;
+        replay.put(&TOMBSTONES, item, &KeptTombstone { batch: None, seq: said.seq })?;
+    }
+    Ok(())
 }
 
 fn batch(replay: &Replay, said: &Said<'_>) -> Result<(u64, KeptBatch), String> {

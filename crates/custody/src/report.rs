@@ -33,6 +33,8 @@ pub enum Preservation {
     Gaps(usize),
     /// Nothing was recorded, and an exemption says why.
     Exempt,
+    /// Recordings are on a sealed device and never come here (B10).
+    Sealed,
     /// Nothing was recorded, and nothing says why.
     NoFootage,
     /// It has more items than are looked at together.
@@ -48,6 +50,7 @@ impl Preservation {
             Self::Complete => "complete",
             Self::Gaps(_) => "gaps_open",
             Self::Exempt => "exempt",
+            Self::Sealed => "sealed",
             Self::NoFootage => "no_footage",
             Self::TooManyItems => "too_many_items",
         }
@@ -118,7 +121,7 @@ pub fn of(rows: &(impl Rows + ?Sized), activity: &ActivityRow, now: UnixMillis) 
     }
     let gaps = gaps_of(activity, &recordings, &interruptions);
     let preservation = preservation(activity, &recordings, &gaps, &exemptions, attached.whole);
-    let ingest = whole_standing(ingest_due.as_ref(), &items, &exemptions, now);
+    let ingest = whole_standing(ingest_due.as_ref(), &items, explained(activity, &exemptions), now);
     let missing_angles = missing_angles(activity, &items);
     let findings = findings(activity, &recordings, &exemptions, &missing_angles, preservation);
     Ok(ActivityReport {
@@ -136,8 +139,11 @@ pub fn of(rows: &(impl Rows + ?Sized), activity: &ActivityRow, now: UnixMillis) 
 }
 
 fn gaps_of(activity: &ActivityRow, recordings: &[Recording], interruptions: &[InterruptionRow]) -> Vec<Gap> {
-    let covered: Vec<_> =
+    let mut covered: Vec<_> =
         interruptions.iter().map(|row| Covered { seq: row.seq, from: row.from, to: row.to }).collect();
+    // What a sealed device has is nowhere else, and what it has nobody knows: it explains whatever is missing, as a finding.
+    let whole = |seq| Covered { seq, from: activity.started_at, to: UnixMillis(i64::MAX / 2) };
+    covered.splice(0..0, activity.sealed.iter().map(|(_, seq)| whole(*seq)));
     let ended = activity.moment(Moment::ActivityEnded);
     gaps::find(activity.started_at, ended, recordings, &covered, GAP_TOLERANCE_MS)
 }
@@ -169,15 +175,15 @@ fn item_report(
     Ok(Some(ItemReport { id, item, attached, times, counts, ingest, label, findings }))
 }
 
+/// Whether something says why there is no recording.
+fn explained(activity: &ActivityRow, exemptions: &[ExemptionRow]) -> bool {
+    !exemptions.is_empty() || !activity.sealed.is_empty()
+}
+
 /// Late as soon as one item is; not done while nothing was ingested and nothing says why.
-fn whole_standing(
-    due: Option<&Deadline>,
-    items: &[ItemReport],
-    exemptions: &[ExemptionRow],
-    now: UnixMillis,
-) -> Standing {
+fn whole_standing(due: Option<&Deadline>, items: &[ItemReport], explained: bool, now: UnixMillis) -> Standing {
     let newest = items.iter().filter(|item| item.counts).map(|item| item.item.sealed_at).max();
-    if newest.is_none() && !exemptions.is_empty() {
+    if newest.is_none() && explained {
         return Standing::OnTime;
     }
     deadline::standing(due, newest, now)
@@ -195,6 +201,8 @@ fn preservation(
         Preservation::TooManyItems
     } else if recordings.is_empty() && !exemptions.is_empty() {
         Preservation::Exempt
+    } else if recordings.is_empty() && !activity.sealed.is_empty() {
+        Preservation::Sealed
     } else if activity.moment(Moment::ActivityEnded).is_none() {
         Preservation::InProgress
     } else if recordings.is_empty() {
@@ -237,7 +245,14 @@ fn findings(
     match preservation {
         Preservation::NoFootage => findings.push("NO_FOOTAGE_NO_EXEMPTION".to_owned()),
         Preservation::Gaps(_) => findings.push("GAP_OPEN".to_owned()),
-        Preservation::InProgress | Preservation::Complete | Preservation::Exempt | Preservation::TooManyItems => {}
+        Preservation::InProgress
+        | Preservation::Complete
+        | Preservation::Exempt
+        | Preservation::Sealed
+        | Preservation::TooManyItems => {}
+    }
+    if !activity.sealed.is_empty() {
+        findings.push("SUSPECTED_SECRET_NOT_UPLOADED".to_owned());
     }
     findings
 }

@@ -265,9 +265,9 @@ pub struct KeptFate {
 /// An item that went.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct KeptTombstone {
-    /// In which batch.
+    /// In which batch; none where it was removed to a carrier.
     #[n(0)]
-    pub batch: BatchId,
+    pub batch: Option<BatchId>,
     /// By which record.
     #[n(1)]
     pub seq: RecordSeq,
@@ -298,7 +298,7 @@ pub fn of_row(table: TableId, bytes: &[u8]) -> Result<Option<Vec<u8>>, RowError>
         n if n == ITEMS.id.0 => Some(encode(&item(&tables::ITEMS.decode(bytes)?))),
         n if n == CASES.id.0 => Some(encode(&case(&tables::CASES.decode(bytes)?))),
         n if n == HOLDS.id.0 => Some(encode(&hold(&tables::HOLDS.decode(bytes)?))),
-        n if n == CORRECTIONS.id.0 => Some(encode(&correction(tables::CORRECTIONS.decode(bytes)?))),
+        n if n == CORRECTIONS.id.0 => correction(tables::CORRECTIONS.decode(bytes)?).map(|kept| encode(&kept)),
         n if n == DISPOSALS.id.0 => Some(encode(&batch(&tables::DISPOSALS.decode(bytes)?))),
         n if n == DISPOSAL_ITEMS.id.0 => Some(encode(&fate(&tables::DISPOSAL_ITEMS.decode(bytes)?))),
         n if n == TOMBSTONES.id.0 => tombstone(&tables::TOMBSTONES.decode(bytes)?).map(|kept| encode(&kept)),
@@ -498,14 +498,19 @@ fn hold(row: &HoldRow) -> KeptHold {
     }
 }
 
-fn correction(row: CorrectionRow) -> KeptCorrection {
-    KeptCorrection {
+/// None for outages: what the clock is compared with keeps no item, and ends the keeping of none.
+fn correction(row: CorrectionRow) -> Option<KeptCorrection> {
+    match row.mistake {
+        Mistake::Outages(_) => return None,
+        Mistake::Extension(..) | Mistake::Trigger(..) | Mistake::Binding(..) | Mistake::Archive(..) => {}
+    }
+    Some(KeptCorrection {
         mistake: row.mistake,
         proposed: row.proposed.seq,
         approved: row.approved.as_ref().map(|approved| approved.step.seq),
         in_force: row.approved.as_ref().map(|approved| approved.in_force),
         withdrawn: row.withdrawn.map(|step| step.seq),
-    }
+    })
 }
 
 fn batch(row: &BatchRow) -> KeptBatch {
@@ -530,7 +535,8 @@ fn fate(row: &BatchItemRow) -> KeptFate {
 
 fn tombstone(row: &Tombstone) -> Option<KeptTombstone> {
     match row {
-        Tombstone::Disposed(item) => Some(KeptTombstone { batch: item.batch, seq: item.disposed_by }),
+        Tombstone::Disposed(item) => Some(KeptTombstone { batch: Some(item.batch), seq: item.disposed_by }),
+        Tombstone::Removed(item) => Some(KeptTombstone { batch: None, seq: item.removed_by }),
         // An upload that was never sealed was never kept.
         Tombstone::Expired(..) => None,
     }

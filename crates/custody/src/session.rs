@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use strongroom_types::{
-    ItemId, KeyHash, PrincipalId, Reason, RecordSeq, Refusal, RequestId, SessionId, UnitId, UnixMillis, limits,
+    ItemId, KeyHash, PrincipalId, Reason, RecordSeq, Refusal, RemovalId, RequestId, SessionId, UnitId, UnixMillis,
+    limits,
     rows::{RowError, Rows},
 };
 
@@ -15,15 +16,17 @@ use crate::{
     approval::{self, ApprovalRow},
     case, clock,
     command::{BeginSession, EndSession, Under},
+    disposal::DisposalStepRow,
     draw, erasure,
     item::{refuse_quarantined, sealed},
     keeping,
     profile::{ActRule, Over, Profile, RequestAct, StandingView},
+    removal,
     request::{self, RequestRow, RequestState},
     tables::{ItemRow, PRINCIPALS, PrincipalRow, SESSIONS},
     transfer::within_item,
     upload::newest_profile,
-    viewlist::{self, ListKind},
+    viewlist,
 };
 
 /// A session ends by itself after this long; a longer copy-out begins another.
@@ -50,13 +53,16 @@ pub struct SessionRow {
     /// Record of its end.
     #[n(5)]
     pub ended: Option<RecordSeq>,
+    /// The removal whose originals it hands over.
+    #[n(6)]
+    pub removal: Option<RemovalId>,
 }
 
 /// The act that a beginning is recorded as.
 #[must_use]
 pub const fn act_of(under: &Under) -> Act {
     match under {
-        Under::CopyOut(_) => Act::CopyOutBegin,
+        Under::CopyOut(_) | Under::Removal(_) => Act::CopyOutBegin,
         Under::View(..) | Under::StandingView(..) => Act::ViewBegin,
     }
 }
@@ -70,6 +76,7 @@ pub(crate) fn begin(decision: &mut Decision<'_>, command: &BeginSession) -> Resu
         Under::CopyOut(id) => begin_granted(decision, command.session, &reader, *id, None),
         Under::View(id, item) => begin_granted(decision, command.session, &reader, *id, Some(*item)),
         Under::StandingView(item, reason) => begin_standing(decision, command.session, &reader, *item, reason),
+        Under::Removal(id) => begin_removal(decision, command.session, &reader, *id),
     }
 }
 
@@ -88,7 +95,13 @@ pub(crate) fn end(decision: &mut Decision<'_>, command: &EndSession) -> Result<A
     if let Some(request) = session.request {
         facts.insert(Fact::Request, request.into());
     }
+    if let Some(removal) = session.removal {
+        facts.insert(Fact::Removal, removal.into());
+    }
     let seq = decision.record(Act::SessionEnd, "C5", session.items.clone(), facts);
+    if let Some(removal) = session.removal.filter(|_| command.complete) {
+        removal::handed_over(decision.rows, removal, DisposalStepRow { by: reader.id, at: decision.wall, seq })?;
+    }
     session.ended = Some(seq);
     SESSIONS.write(decision.rows, &command.session, &session);
     Ok(Answer::Recorded(seq))
@@ -210,6 +223,31 @@ fn begin_standing(
     Ok(Answer::SessionBegun(id, seq))
 }
 
+/// Hands the originals of an approved removal over, by its executor alone. No grant is spent: until the receiver has
+/// signed, a hand-over that broke off is begun again.
+fn begin_removal(
+    decision: &mut Decision<'_>,
+    id: SessionId,
+    reader: &PrincipalRow,
+    removal: RemovalId,
+) -> Result<Answer, Stop> {
+    decision
+        .about_all(&removal::items(&*decision.rows, removal)?.into_iter().map(|(item, _)| item).collect::<Vec<_>>());
+    let (row, items) = removal::handing_over(&*decision.rows, removal, reader)?;
+    let facts = BTreeMap::from([
+        (Fact::Session, id.as_bytes().as_slice().into()),
+        (Fact::Removal, removal.into()),
+        (Fact::Carrier, row.form.carrier.as_str().into()),
+        (Fact::Authority, row.form.organ.as_str().into()),
+    ]);
+    let seq = decision.record(Act::CopyOutBegin, "B10", items.clone(), facts);
+    let ends_at = decision.wall.plus_ms(SESSION_MS);
+    let principal = reader.id.clone();
+    let row = SessionRow { items, principal, request: None, seq, ends_at, ended: None, removal: Some(removal) };
+    SESSIONS.write(decision.rows, &id, &row);
+    Ok(Answer::SessionBegun(id, seq))
+}
+
 /// The standing view that this person has of an item, and what ties the item to them.
 fn standing_view(
     rows: &(impl Rows + ?Sized),
@@ -248,17 +286,15 @@ fn tie(
     row: &ItemRow,
     now: UnixMillis,
 ) -> Result<Option<String>, RowError> {
-    let listed = |kind| -> Result<Option<String>, RowError> {
-        let list = viewlist::open_with(rows, who, item, kind, now)?;
-        Ok(list.map(|list| format!("{} {} in list {}", list.kind.name(), list.document, list.seq)))
-    };
     match over {
         Over::Unit | Over::Agency => Ok(Some(over.name().to_owned())),
         Over::OwnActivity => Ok(activity::own_of(rows, who, item, row)?.map(|activity| format!("activity {activity}"))),
         Over::OwnCase => Ok(case::own_of(rows, who, item)?.map(|case| format!("case {case}"))),
-        Over::Draw if draw::covers(rows, who, item)? => Ok(Some(over.name().to_owned())),
-        Over::Draw => listed(ListKind::Complaint),
-        Over::HandedOver => listed(ListKind::Review),
+        Over::Draw => Ok(draw::covers(rows, who, item)?.then(|| over.name().to_owned())),
+        Over::HandedOver => {
+            let list = viewlist::open_with(rows, who, item, now)?;
+            Ok(list.map(|list| format!("review {} in list {}", list.document, list.seq)))
+        }
     }
 }
 
@@ -301,7 +337,7 @@ fn write_session(
 ) -> RecordSeq {
     facts.insert(Fact::Session, id.as_bytes().as_slice().into());
     let seq = decision.record(act, rule, items.clone(), facts);
-    let row = SessionRow { items, principal: reader.id.clone(), request, seq, ends_at, ended: None };
+    let row = SessionRow { items, principal: reader.id.clone(), request, seq, ends_at, ended: None, removal: None };
     SESSIONS.write(decision.rows, &id, &row);
     seq
 }
@@ -408,6 +444,9 @@ fn check_running(rows: &(impl Rows + ?Sized), id: SessionId, row: &SessionRow) -
     if row.ended.is_some() || clock::is_over(row.ends_at, SESSION_MS, now) {
         let message = format!("session {id} has ended");
         return Err(Refusal::new(Reason::GrantEnded, "C5", message, "begin another under the grant").into());
+    }
+    if let Some(removal) = row.removal {
+        return removal::refuse_ended(rows, removal);
     }
     let Some(request) = row.request else { return Ok(()) };
     let request = request::read(rows, request)?;

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::bytes::ByteVec;
 use strongroom_types::{
-    ActivityId, BatchId, CaseId, ChunkDigest, ChunkIndex, ClusterId, DeviceId, DiskId, DrawId, HoldId, ItemDigest,
-    ItemId, KeyHash, NodeId, PlacementEpoch, PrincipalId, ProfileName, RecordSeq, RequestId, Role, SessionId,
-    Sha256Digest, ShardIndex, SubtreeValue, UnitId, UnixMillis, UploadEpoch, VolumeId, rows::Table,
+    ActivityId, BatchId, CaseId, ChunkDigest, ChunkIndex, ClusterId, CorrectionId, DeviceId, DiskId, DrawId, HoldId,
+    ItemDigest, ItemId, KeyHash, NodeId, PlacementEpoch, PrincipalId, ProfileName, RecordSeq, RemovalId, RequestId,
+    Role, SessionId, Sha256Digest, ShardIndex, SubtreeValue, UnitId, UnixMillis, UploadEpoch, VolumeId, rows::Table,
 };
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     case::{BindingRow, CaseRow},
     clearance::ClearanceRow,
     clock::ClockRow,
-    correction::{CorrectionRow, StepRow},
+    correction::{CorrectionRow, RoleStepRow},
     device::{DeviceCustodyRow, DeviceEntry, Tie},
     digest::DigestRow,
     disposal::{BatchItemRow, BatchRow},
@@ -30,14 +30,17 @@ use crate::{
     leave::LeaveRow,
     mandate::MandatesRow,
     notice::NoticeRow,
+    outage::OutageRow,
     profile::Profile,
     proposal::ProposalRow,
+    removal::{CopyRow, RemovalItemRow, RemovalRow},
     request::RequestRow,
     session::SessionRow,
     transfer::TransferRow,
     unit::{FormerName, UnitEnd},
     unit_change::UnitChangeRow,
     viewlist::ViewListRow,
+    voters::VoterChangeRow,
 };
 
 /// Principals by name.
@@ -118,7 +121,7 @@ pub const QUERY_HOLDS: Table<HoldId, HoldId> = Table::new(27, "query_holds");
 /// Corrections by number, newest first: the key is [`newest_first`] of the number.
 pub const CORRECTIONS: Table<u64, CorrectionRow> = Table::new(28, "corrections");
 /// First of the two steps that release an item from quarantine.
-pub const QUARANTINE_RELEASES: Table<ItemId, StepRow> = Table::new(29, "quarantine_releases");
+pub const QUARANTINE_RELEASES: Table<ItemId, RoleStepRow> = Table::new(29, "quarantine_releases");
 /// Batches of disposal by number, newest first.
 pub const DISPOSALS: Table<u64, BatchRow> = Table::new(60, "disposals");
 /// The items of each batch.
@@ -133,7 +136,7 @@ pub const DISK_PROGRESS: Table<DiskId, RecordSeq> = Table::new(64, "disk_progres
 pub const PARTS: Table<(BatchId, Keeper), PartRow> = Table::new(65, "disposal_parts");
 /// Parts that are not done, by the order's record: an index over [`PARTS`].
 pub const PARTS_PENDING: Table<(Keeper, RecordSeq), BatchId> = Table::new(66, "disposal_parts_pending");
-/// The batch that an item is in, while it is not decided.
+/// The batch or removal that an item is in, while it is not decided.
 pub const DISPOSAL_BY_ITEM: Table<ItemId, BatchId> = Table::new(67, "disposal_by_item");
 /// Disks and replicas that were called lost.
 pub const LOST: Table<Keeper, LostRow> = Table::new(68, "lost_keepers");
@@ -146,6 +149,13 @@ pub const PROFILE_VERSIONS: Table<ProfileName, VersionsRow> = Table::new(40, "pr
 pub const PROPOSALS: Table<ProfileName, ProposalRow> = Table::new(41, "proposals");
 /// Approved versions by the compliance time at which they take effect.
 pub const PROPOSALS_DUE: Table<(UnixMillis, ProfileName), ()> = Table::new(42, "proposals_due");
+
+/// Removals by number, newest first. They share the numbers of [`DISPOSALS`]: a number is of one or of the other.
+pub const REMOVALS: Table<u64, RemovalRow> = Table::new(96, "removals");
+/// The items of each removal.
+pub const REMOVAL_ITEMS: Table<(RemovalId, ItemId), RemovalItemRow> = Table::new(97, "removal_items");
+/// Copies that each removal lists, by position.
+pub const SECRET_COPIES: Table<(RemovalId, u64), CopyRow> = Table::new(98, "secret_copies");
 
 /// Mandates of a person.
 pub const MANDATES: Table<PrincipalId, MandatesRow> = Table::new(90, "mandates");
@@ -183,6 +193,12 @@ pub const DRAWS_OPEN: Table<DrawId, DrawId> = Table::new(84, "draws_open");
 pub const INSPECTED: Table<(PrincipalId, ItemId), InspectedBy> = Table::new(85, "inspected");
 /// Targeted inspections, newest first: [`newest_first`] of the record's sequence.
 pub const TARGETS: Table<u64, TargetRow> = Table::new(86, "inspection_targets");
+/// Recorded outages of the compliance clock, newest first: [`newest_first`] of the record's sequence.
+pub const OUTAGES: Table<u64, OutageRow> = Table::new(70, "outages");
+/// The correction of outages that waits, where one does.
+pub const OUTAGE_CORRECTION: Table<(), CorrectionId> = Table::new(71, "outage_correction");
+/// Replacements of voters, newest first: [`newest_first`] of the proposal's record.
+pub const VOTER_CHANGES: Table<u64, VoterChangeRow> = Table::new(72, "voter_changes");
 
 /// What keeps the retention digest, under 0. The number is shared by three tables, told apart by the first part of their keys.
 pub const RETENTION_DIGEST: Table<u64, DigestRow> = Table::new(99, "retention_digest");

@@ -21,7 +21,7 @@ use crate::{
     apply::Decision,
     case::{self, CaseRow},
     clock,
-    correction::{self, StepRow},
+    correction::{self, RoleStepRow},
     keeping::check_given,
     tables::{CASE_OFFERS, CASE_TRANSFERS, CASES, ItemRow, PrincipalRow},
     unit,
@@ -54,7 +54,7 @@ pub struct TransferRow {
     pub items: u64,
     /// The giver's step.
     #[n(6)]
-    pub offered: StepRow,
+    pub offered: RoleStepRow,
     /// What became of it.
     #[n(7)]
     pub state: TransferState,
@@ -71,7 +71,7 @@ pub enum TransferState {
     Taken(#[n(0)] Receipt),
     /// Not taken, or taken back: by whom, when and why.
     #[n(2)]
-    Declined(#[n(0)] StepRow, #[n(1)] String),
+    Declined(#[n(0)] RoleStepRow, #[n(1)] String),
     /// Its unit was divided, and this case went with a part of it: proposed and approved by two people.
     #[n(3)]
     Divided(#[n(0)] Receipt),
@@ -104,7 +104,7 @@ impl TransferState {
 pub struct Receipt {
     /// The receiver's step.
     #[n(0)]
-    pub taken: StepRow,
+    pub taken: RoleStepRow,
     /// Items that were bound to the case then: those that records up to the step bind.
     #[n(1)]
     pub items: u64,
@@ -247,7 +247,7 @@ pub(crate) fn divide(
     decision: &mut Decision<'_>,
     case: &mut CaseRow,
     to: &UnitId,
-    (proposed, approved): (StepRow, StepRow),
+    (proposed, approved): (RoleStepRow, RoleStepRow),
     reason: &str,
 ) -> Result<Receipt, Stop> {
     let seq = decision.next_seq();
@@ -258,7 +258,7 @@ pub(crate) fn divide(
     }
     let profile = unit::known(decision.rows, to)?.profile;
     let (version, _) = newest_profile(decision.rows, &profile)?;
-    let taken = StepRow { at: decision.wall, seq, ..approved };
+    let taken = RoleStepRow { at: decision.wall, seq, ..approved };
     let receipt = Receipt { taken, items: case.items, profile, version };
     let row = TransferRow {
         case: case.id.clone(),
@@ -345,9 +345,9 @@ fn check_room(rows: &(impl Rows + ?Sized), case: &CaseId) -> Result<(), Stop> {
 }
 
 /// A step of one of the two offices; the table lets no others in.
-fn step(decision: &Decision<'_>, who: &PrincipalRow) -> StepRow {
+fn step(decision: &Decision<'_>, who: &PrincipalRow) -> RoleStepRow {
     let role = OFFICES.into_iter().find(|role| who.roles.contains(role)).expect("the table lets these in");
-    StepRow { by: who.id.clone(), role, at: decision.wall, seq: decision.next_seq() }
+    RoleStepRow { by: who.id.clone(), role, at: decision.wall, seq: decision.next_seq() }
 }
 
 fn facts(row: &TransferRow) -> BTreeMap<Fact, Value> {

@@ -22,7 +22,7 @@ use crate::{
     apply::Decision,
     case::{self, CaseState},
     clock,
-    correction::StepRow,
+    correction::RoleStepRow,
     device::{self, What},
     item::unit_of,
     keeping::check_given,
@@ -396,11 +396,11 @@ fn move_named(
 }
 
 /// The two people who decided a change, as the two sides of what it hands over.
-fn steps(row: &UnitChangeRow) -> Result<(StepRow, StepRow), RowError> {
+fn steps(row: &UnitChangeRow) -> Result<(RoleStepRow, RoleStepRow), RowError> {
     let approval = row.approval.as_ref().ok_or_else(|| corrupt("what was not approved is in effect".to_owned()))?;
-    let proposed = StepRow { by: row.proposed_by.clone(), role: Role::Security, at: row.proposed_at, seq: row.seq };
+    let proposed = RoleStepRow { by: row.proposed_by.clone(), role: Role::Security, at: row.proposed_at, seq: row.seq };
     let ProposalApproval { approver, role, at, seq, .. } = approval.clone();
-    Ok((proposed, StepRow { by: approver, role, at, seq }))
+    Ok((proposed, RoleStepRow { by: approver, role, at, seq }))
 }
 
 /// Moves the people of a unit who have access; how many.

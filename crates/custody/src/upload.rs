@@ -68,7 +68,7 @@ pub(crate) fn resume(decision: &mut Decision<'_>, command: &ResumeUpload) -> Res
     let mut facts = stream_facts(&row);
     facts.insert(Fact::SizeBytes, row.committed_bytes.into());
     if let Some(debris) = superseded {
-        facts.extend(erasure::permit_facts(decision, &debris)?);
+        facts.extend(erasure::permit_facts(decision, Fact::EraseRoot, &debris)?);
         let seq = decision.next_seq();
         erasure::order(decision.rows, seq, None, debris);
     }
@@ -177,7 +177,7 @@ fn expire_upload(decision: &mut Decision<'_>, item: ItemId, row: &UploadRow) -> 
         (Fact::Unit, row.description.unit.as_str().into()),
         (Fact::SizeBytes, row.committed_bytes.into()),
     ]);
-    facts.extend(erasure::permit_facts(decision, &debris)?);
+    facts.extend(erasure::permit_facts(decision, Fact::EraseRoot, &debris)?);
     ITEM_KEYS.remove(decision.rows, &item);
     erasure::bury(decision.rows, item, &Tombstone::Expired(row.description.unit.clone(), seq));
     erasure::order(decision.rows, seq, None, debris);

@@ -1,6 +1,6 @@
 //! Viewing lists 查阅清单: items that one person hands to another to look at, where the profile gives the other a standing
-//! view of such lists: a case handed over to the legal office for review 案审, or footage that a complaint names, to the
-//! inspector. Whoever views never makes the list, and a list gives no file.
+//! view of such lists: a case handed over to the legal office for review 案审. Whoever views never makes the list, and a list
+//! gives no file. What a complaint names is a targeted inspection (`crate::draw`), and no list.
 
 use std::collections::BTreeMap;
 
@@ -23,16 +23,14 @@ use crate::{
 /// A list. Its number is the position of the record that gave it.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct ViewListRow {
-    /// What it is for.
-    #[n(0)]
-    pub kind: ListKind,
+    // 0 was the kind of list, when a complaint had one too.
     /// Who may look.
     #[n(1)]
     pub viewer: PrincipalId,
     /// At what.
     #[n(2)]
     pub items: Vec<ItemId>,
-    /// Number of the dossier or of the complaint.
+    /// Number of the dossier.
     #[n(3)]
     pub document: String,
     /// Who gave it.
@@ -50,55 +48,6 @@ pub struct ViewListRow {
     /// Who closed it before its time.
     #[n(8)]
     pub closed: Option<ListClosed>,
-}
-
-/// What a list is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
-#[cbor(index_only)]
-pub enum ListKind {
-    /// Review of a case's recordings 案审.
-    #[n(0)]
-    Review,
-    /// A complaint that names the footage: an inspection, and no random draw.
-    #[n(1)]
-    Complaint,
-}
-
-impl ListKind {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Review, Self::Complaint];
-
-    /// The name on the wire and on the command line.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Review => "review",
-            Self::Complaint => "complaint",
-        }
-    }
-
-    /// The kind of this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-
-    /// The standing view that reaches such a list.
-    #[must_use]
-    pub const fn over(self) -> Over {
-        match self {
-            Self::Review => Over::HandedOver,
-            Self::Complaint => Over::Draw,
-        }
-    }
-
-    /// Roles that give such a list.
-    const fn givers(self) -> &'static [Role] {
-        match self {
-            Self::Review => &[Role::Recorder, Role::Custodian, Role::UnitHead],
-            Self::Complaint => &[Role::UnitHead, Role::Legal, Role::Head],
-        }
-    }
 }
 
 /// The end of a list before its time.
@@ -121,16 +70,14 @@ pub struct ListClosed {
 /// Gives a list.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct GiveList {
-    /// What it is for.
-    #[n(0)]
-    pub kind: ListKind,
+    // 0 was the kind of list, when a complaint had one too.
     /// Who may look.
     #[n(1)]
     pub viewer: PrincipalId,
     /// At what.
     #[n(2)]
     pub items: Vec<ItemId>,
-    /// Number of the dossier or of the complaint.
+    /// Number of the dossier.
     #[n(3)]
     pub document: String,
     /// Until when it is open.
@@ -164,10 +111,6 @@ pub(crate) fn give(decision: &mut Decision<'_>, command: &GiveList) -> Result<An
     let giver = decision.authorize(Act::ListGive)?;
     let id = &command.viewer;
     let viewer = access::principal(decision.rows, id)?.ok_or_else(|| Refusal::not_found(format!("principal {id}")))?;
-    if !giver.roles.iter().any(|role| command.kind.givers().contains(role)) {
-        let what = format!("give a list for {}", command.kind.name());
-        return Err(role_refused(&giver, &what, command.kind.givers(), "C5").into());
-    }
     different_person(&giver.id, &viewer.id, "nobody makes the list that they look at")?;
     check_given("the document", &command.document, "C5")?;
     check_until(command.until, decision.wall)?;
@@ -176,11 +119,10 @@ pub(crate) fn give(decision: &mut Decision<'_>, command: &GiveList) -> Result<An
     }
     let mut rule = String::new();
     for item in &command.items {
-        rule = check_item(decision.rows, &giver, &viewer, command.kind, *item)?;
+        rule = check_item(decision.rows, &giver, &viewer, *item)?;
     }
     let seq = decision.next_seq();
     let row = ViewListRow {
-        kind: command.kind,
         viewer: viewer.id,
         items: command.items.clone(),
         document: command.document.clone(),
@@ -224,7 +166,7 @@ pub(crate) fn close(decision: &mut Decision<'_>, command: &CloseList) -> Result<
     Ok(Answer::Recorded(seq))
 }
 
-/// The newest open list of this kind that hands the item to the viewer.
+/// The newest open list that hands the item to the viewer.
 ///
 /// # Errors
 /// [`RowError`] where a row cannot be read.
@@ -232,13 +174,12 @@ pub fn open_with(
     rows: &(impl Rows + ?Sized),
     viewer: &PrincipalId,
     item: ItemId,
-    kind: ListKind,
     now: UnixMillis,
 ) -> Result<Option<ViewListRow>, RowError> {
     for (key, ()) in LISTED.scan(rows, &(viewer.clone(), item), None, limits::PAGE_ROWS_MAX)? {
         let Some(number) = key.last_chunk::<8>() else { continue };
         let row = VIEW_LISTS.read(rows, &(viewer.clone(), u64::from_be_bytes(*number)))?;
-        if let Some(row) = row.filter(|row| row.kind == kind && row.is_open(now)) {
+        if let Some(row) = row.filter(|row| row.is_open(now)) {
             return Ok(Some(row));
         }
     }
@@ -250,7 +191,6 @@ fn check_item(
     rows: &(impl Rows + ?Sized),
     giver: &PrincipalRow,
     viewer: &PrincipalRow,
-    kind: ListKind,
     item: ItemId,
 ) -> Result<String, Stop> {
     let sealed = sealed(rows, item)?;
@@ -258,13 +198,13 @@ fn check_item(
     within_unit(viewer, &sealed.description.unit)?;
     refuse_quarantined(item, &sealed)?;
     let (_, profile) = newest_profile(rows, &sealed.retention.profile)?;
-    let views = profile.profile.standing_views.iter().filter(|view| view.over == kind.over());
+    let views = profile.profile.standing_views.iter().filter(|view| view.over == Over::HandedOver);
     let roles: Vec<Role> = views.clone().flat_map(|view| view.roles.iter().copied()).collect();
     let view = views.into_iter().find(|view| view.roles.iter().any(|role| viewer.roles.contains(role)));
     if let Some(view) = view {
         return Ok(view.source.rule.clone());
     }
-    let what = format!("be handed a list for {} under profile {}", kind.name(), profile.profile.name);
+    let what = format!("be handed a list for review under profile {}", profile.profile.name);
     Err(role_refused(viewer, &what, &roles, "C5").into())
 }
 
@@ -276,9 +216,5 @@ fn check_until(until: UnixMillis, now: UnixMillis) -> Result<(), Refusal> {
 }
 
 fn facts(row: &ViewListRow) -> BTreeMap<Fact, Value> {
-    BTreeMap::from([
-        (Fact::Principal, row.viewer.as_str().into()),
-        (Fact::Query, row.kind.name().into()),
-        (Fact::Document, row.document.as_str().into()),
-    ])
+    BTreeMap::from([(Fact::Principal, row.viewer.as_str().into()), (Fact::Document, row.document.as_str().into())])
 }

@@ -42,6 +42,7 @@ pub fn permit_proof(
     let evidence = evidence(rows, seq, checkpoint.size, &checkpoint.note)?;
     let consistency = tree::consistency_proof(rows, newest.size, checkpoint.size).map_err(|error| broken(&error))?;
     Ok(Some(PermitProof {
+        kind: order.kind(),
         list: order.list.clone(),
         record: evidence.record,
         salt: evidence.salt,
@@ -105,7 +106,7 @@ pub fn certificate(rows: &dyn Rows, id: BatchId) -> Result<Vec<u8>, Refusal> {
 }
 
 /// The records of what disks and replicas did.
-fn parts(rows: &dyn Rows, id: BatchId) -> Result<Vec<RecordSeq>, Refusal> {
+pub(crate) fn parts(rows: &dyn Rows, id: BatchId) -> Result<Vec<RecordSeq>, Refusal> {
     let (mut seqs, mut after) = (Vec::new(), None::<Keeper>);
     loop {
         let page = erasure::parts(rows, id, after, limits::PAGE_ROWS_MAX).map_err(|error| broken(&error))?;
@@ -134,7 +135,7 @@ impl DisposalRecords for CustodyRecords {
     }
 }
 
-fn step(record: &Record, batch: Option<BatchId>) -> Result<DisposalStep, FactsError> {
+pub(crate) fn step(record: &Record, batch: Option<BatchId>) -> Result<DisposalStep, FactsError> {
     let missing = |what: &str| FactsError(format!("the record does not name {what}"));
     let text = |fact: Fact| record.text(fact).map(str::to_owned).ok_or_else(|| missing(fact.name()));
     let number = |fact: Fact| record.number(fact).ok_or_else(|| missing(fact.name()));
@@ -167,7 +168,7 @@ fn step(record: &Record, batch: Option<BatchId>) -> Result<DisposalStep, FactsEr
         }
         Act::DisposalAttest => {
             let node = node().ok_or_else(|| missing("a node"))?;
-            DisposalStep::KeysGone { node, signed: signed_word(record, node)? }
+            DisposalStep::KeysGone { node, signed: signed_word(record, batch.unwrap_or_default(), node)? }
         }
         Act::DisposalCloseLost if is_closed()? => DisposalStep::Lost { disk: disk(), replica: node() },
         Act::DisposalSign => DisposalStep::Signed { closed: is_closed()? },
@@ -187,9 +188,9 @@ fn signed_receipt(record: &Record, disk: DiskId, order: RecordSeq) -> Result<Sig
     signed(record, |cluster, node| erasure::receipt_message(cluster, node, &note))
 }
 
-fn signed_word(record: &Record, node: NodeId) -> Result<SignedStatement, FactsError> {
+fn signed_word(record: &Record, batch: BatchId, node: NodeId) -> Result<SignedStatement, FactsError> {
     let word = AttestKeys {
-        batch: record.text(Fact::Batch).and_then(|batch| batch.parse().ok()).unwrap_or_default(),
+        batch,
         purged_to: record.number(Fact::LogIndex).unwrap_or_default(),
         signature: Vec::new().into(),
         vkey: String::new(),

@@ -17,10 +17,12 @@ pub mod ingest;
 pub mod machine;
 pub mod memory;
 pub mod place;
+pub mod policies;
 mod puts;
 pub mod read;
 pub mod readings;
 pub mod receipt;
+pub mod removal;
 pub mod shards;
 pub mod system;
 

@@ -13,9 +13,11 @@ use strongroom_custody::{
     disposal::{DiskOfNode, ExecuteDisposal},
     draw::{self, CommitDraw, RecordDraw},
     erasure::{self, AttestKeys, NoteErasure},
+    removal::ExecuteRemoval,
     tables,
     tables::{ManifestRun, ManifestStep},
     upload,
+    voters::{self, ApproveVoter, ProposeVoter, VotersNow},
 };
 use strongroom_ledger::{
     Policy, TreeHead, VerifierKey,
@@ -27,7 +29,10 @@ use strongroom_types::{
     rows::{Overlay, RowError, Rows, Table},
 };
 
-use crate::readings;
+use crate::{
+    policies::{self, POLICY_CHANGES, PolicyChangeRow},
+    readings, removal,
+};
 
 /// Outcomes by caller and idempotency key.
 const OUTCOMES: Table<(KeyHash, IdempotencyKey), OutcomeRow> = Table::new(170, "outcomes");
@@ -281,15 +286,15 @@ fn filled_in(
 ) -> Result<Result<Option<strongroom_custody::Command>, Refusal>, RowError> {
     use strongroom_custody::Command as Of;
     if let Of::ExecuteDisposal(told) = command {
-        let nodes = living(rows)?;
-        let of = |node: &NodeRow| {
-            let keeps = node.id;
-            node.disks.iter().map(|disk| DiskOfNode { disk: disk.id, node: keeps }).collect::<Vec<_>>()
-        };
-        let disks = nodes.iter().flat_map(of).collect();
-        let replicas = nodes.iter().map(|node| node.id).collect();
+        let (disks, replicas) = keepers(rows)?;
         let filled = ExecuteDisposal { disks, replicas, ..(**told).clone() };
         return Ok(Ok(Some(Of::ExecuteDisposal(Box::new(filled)))));
+    }
+    if let Of::ExecuteRemoval(told) = command {
+        let (disks, replicas) = keepers(rows)?;
+        let copies = removal::copies(rows, told.removal)?;
+        let filled = ExecuteRemoval { disks, replicas, copies, ..(**told).clone() };
+        return Ok(Ok(Some(Of::ExecuteRemoval(Box::new(filled)))));
     }
     if let Of::NoteErasure(told) = command {
         let signed = |cluster, node| erasure::receipt_message(cluster, node, told);
@@ -305,12 +310,51 @@ fn filled_in(
         let voters = topology::read::voters(rows)?;
         return Ok(Ok(Some(Of::RecordDraw(Box::new(RecordDraw { voters, ..(**told).clone() })))));
     }
+    if let Of::ProposeVoter(told) = command {
+        let now = voters_now(rows, told.old, told.new)?;
+        return Ok(Ok(Some(Of::ProposeVoter(Box::new(ProposeVoter { now, ..(**told).clone() })))));
+    }
+    if let Of::ApproveVoter(told) = command {
+        // Custody says where there is no such proposal.
+        let now = match voters::read(rows, told.change) {
+            Ok(row) => voters_now(rows, row.old, row.new)?,
+            Err(Stop::Refused(_)) => VotersNow::default(),
+            Err(Stop::Rows(error)) => return Err(error),
+        };
+        return Ok(Ok(Some(Of::ApproveVoter(Box::new(ApproveVoter { now, ..(**told).clone() })))));
+    }
     if let Of::CommitDraw(told) = command {
         let signed = |cluster, node| draw::commit_message(cluster, node, told);
         let signer = signer(rows, actor, signed, &told.signature, None)?;
         return Ok(signer.map(|vkey| Some(Of::CommitDraw(Box::new(CommitDraw { vkey, ..(**told).clone() })))));
     }
     Ok(Ok(None))
+}
+
+/// What custody has to know of voters to let one be replaced by another.
+///
+/// # Errors
+/// [`RowError`] where a row cannot be read.
+pub fn voters_now(rows: &dyn Rows, old: NodeId, new: NodeId) -> Result<VotersNow, RowError> {
+    let nodes = topology::read::nodes(rows)?;
+    let policy = policies::with_voter(rows, old, new)?;
+    Ok(VotersNow {
+        voters: topology::read::voters(rows)?,
+        serving: nodes.iter().filter(|node| node.state == NodeState::InService).map(|node| node.id).collect(),
+        unsettled: policies::unsettled(rows)?.is_some(),
+        policy_digest: policy.as_ref().map_or([0; 32], |policy| *policy.fingerprint().as_bytes()),
+        policy: policy.map_or_else(String::new, |policy| policy.to_string()),
+    })
+}
+
+/// What keeps shards, and what keeps keys.
+fn keepers(rows: &dyn Rows) -> Result<(Vec<DiskOfNode>, Vec<NodeId>), RowError> {
+    let nodes = living(rows)?;
+    let of = |node: &NodeRow| {
+        let keeps = node.id;
+        node.disks.iter().map(|disk| DiskOfNode { disk: disk.id, node: keeps }).collect::<Vec<_>>()
+    };
+    Ok((nodes.iter().flat_map(of).collect(), nodes.iter().map(|node| node.id).collect()))
 }
 
 /// Every node that is not gone for good.
@@ -451,6 +495,9 @@ fn follow_up(rows: &mut dyn Rows, command: &strongroom_custody::Command) -> Resu
     if let strongroom_custody::Command::Tick(_) = command {
         forget_outcomes(rows)?;
     }
+    if let strongroom_custody::Command::ApproveVoter(approved) = command {
+        replace_voter(rows, approved)?;
+    }
     if let strongroom_custody::Command::CommitProgress(progress) = command {
         fill_volumes(rows, &progress.step, progress.bytes)?;
     }
@@ -458,6 +505,26 @@ fn follow_up(rows: &mut dyn Rows, command: &strongroom_custody::Command) -> Resu
         fill_volumes(rows, &seal.step, seal.end.size_bytes)?;
     }
     Ok(())
+}
+
+/// Gives one node the vote of another, in the rows of nodes and for the policy that follows once this is cosigned.
+fn replace_voter(rows: &mut dyn Rows, approved: &ApproveVoter) -> Result<(), RowError> {
+    let corrupt = |detail: String| RowError::Corrupt { table: tables::VOTER_CHANGES.name, detail };
+    let change = voters::read(rows, approved.change).map_err(|stop| match stop {
+        Stop::Rows(error) => error,
+        Stop::Refused(refusal) => corrupt(refusal.message),
+    })?;
+    let Some(end) = &change.end else { return Err(corrupt(format!("{} is not decided", change.seq))) };
+    let before = policies::current(rows)?.ok_or_else(|| corrupt("there is no cluster".to_owned()))?;
+    let row = PolicyChangeRow { seq: end.seq, before, after: approved.now.policy.clone(), settled: None };
+    POLICY_CHANGES.write(rows, &row.seq, &row);
+    let after = |voter: &NodeId| if *voter == change.old { change.new } else { *voter };
+    let voters = approved.now.voters.iter().map(after).collect();
+    // The record of the approval says it; custody has looked at what the topology would refuse.
+    match topology::apply(rows, &topology::Command::SetVoters { voters })? {
+        Ok(_) => Ok(()),
+        Err(refusal) => Err(corrupt(refusal.message)),
+    }
 }
 
 /// Counts committed bytes into their volumes, which close when they are full. All chunks of a step are full but,
@@ -497,10 +564,10 @@ fn append_error(error: AppendError) -> RowError {
 /// Takes a checkpoint where it satisfies the policy, is of this tree, and is newer than the one before.
 fn publish(rows: &mut dyn Rows, note: &[u8]) -> Result<Outcome, RowError> {
     let known = CHECKPOINT.read(rows, &())?.map_or(0, |row| row.size);
-    let Some(cluster) = tables::CLUSTER.read(rows, &())? else {
+    let Some(policy) = policies::current(rows)? else {
         return Ok(Outcome::Refused(Refusal::not_found("cluster")));
     };
-    let policy = Policy::parse_canonical(&cluster.policy)
+    let policy = Policy::parse_canonical(&policy)
         .map_err(|error| RowError::Corrupt { table: "cluster", detail: error.to_string() })?;
     let verified = match policy.verify(note) {
         Ok(verified) => verified,
@@ -524,7 +591,12 @@ fn publish(rows: &mut dyn Rows, note: &[u8]) -> Result<Outcome, RowError> {
         )));
     }
     if size > known {
-        CHECKPOINT.write(rows, &(), &CheckpointRow { size, note: note.to_vec().into() });
+        let row = CheckpointRow { size, note: note.to_vec().into() };
+        if let Some(change) = policies::unsettled(rows)?.filter(|change| change.seq.0 < size) {
+            let settled = PolicyChangeRow { settled: Some(row.clone()), ..change };
+            POLICY_CHANGES.write(rows, &settled.seq, &settled);
+        }
+        CHECKPOINT.write(rows, &(), &row);
     }
     Ok(Outcome::Done(Answer::Checkpoint(size.max(known))))
 }

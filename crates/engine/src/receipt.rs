@@ -8,6 +8,7 @@ use strongroom_types::{ClusterId, ItemDigest, ItemId, Reason, RecordSeq, Refusal
 use crate::{
     catalog::{Snapshot, broken, refusal_of},
     machine::CHECKPOINT,
+    policies,
     system::Engine,
 };
 
@@ -42,9 +43,8 @@ impl RecordFacts for CustodyRecords {
     }
 
     fn voter_change(&self, record: &[u8]) -> Result<VoterChangeFacts, FactsError> {
-        let record = done(record, custody::Act::NodeChange)?;
-        let next = record.bytes(Fact::Policy).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-        Ok(VoterChangeFacts { next_policy: next.map(PolicyFingerprint::new).ok_or_else(|| missing("a policy"))? })
+        let next_policy = custody::voters::next_policy(record).map_err(FactsError)?;
+        Ok(VoterChangeFacts { next_policy: PolicyFingerprint::new(next_policy) })
     }
 }
 
@@ -73,7 +73,8 @@ impl Engine {
             return Err(pending(item));
         };
         let evidence = evidence(rows, seq, checkpoint.size, &checkpoint.note)?;
-        let receipt = Receipt::issue(evidence, Vec::new(), &CustodyRecords).map_err(|error| broken(&error))?;
+        let changes = policies::chain(rows, checkpoint.size)?;
+        let receipt = Receipt::issue(evidence, changes, &CustodyRecords).map_err(|error| broken(&error))?;
         Ok(receipt.to_bytes())
     }
 }
@@ -88,6 +89,21 @@ pub fn evidence(
     size: u64,
     note: &[u8],
 ) -> Result<Evidence, Refusal> {
+    let (_, policy) = policies::of_checkpoint(rows, size).map_err(|error| broken(&error))?;
+    evidence_under(rows, seq, size, note, policy.ok_or_else(|| Refusal::not_found("cluster"))?)
+}
+
+/// As [`evidence`], where the policy that the checkpoint satisfies is known.
+///
+/// # Errors
+/// As there.
+pub(crate) fn evidence_under(
+    rows: &dyn strongroom_types::rows::Rows,
+    seq: RecordSeq,
+    size: u64,
+    note: &[u8],
+    policy: Policy,
+) -> Result<Evidence, Refusal> {
     let stored = tree::record(rows, seq)
         .map_err(|error| broken(&error))?
         .ok_or_else(|| Refusal::not_found(format!("record {seq}")))?;
@@ -96,11 +112,6 @@ pub fn evidence(
         .ok_or_else(|| Refusal::not_found(format!("leaf {seq}")))?;
     let inclusion = tree::inclusion_proof(rows, seq, size).map_err(|error| broken(&error))?;
     let signed = SignedCheckpoint::parse_canonical(note).map_err(|error| broken(&error))?;
-    let cluster = custody::tables::CLUSTER
-        .read(rows, &())
-        .map_err(|error| broken(&error))?
-        .ok_or_else(|| Refusal::not_found("cluster"))?;
-    let policy = Policy::parse_canonical(&cluster.policy).map_err(|error| broken(&error))?;
     Ok(Evidence {
         record: stored.record,
         salt: stored.salt,

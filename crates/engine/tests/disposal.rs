@@ -3,33 +3,42 @@
 
 use std::{collections::BTreeMap, fmt::Debug, path::Path, str::FromStr};
 
-use aws_lc_rs::signature::Ed25519KeyPair;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use strongroom_custody::{
     Actor, Command as Custody,
     clock::{self, Reading},
-    command::{AddUnit, AdvanceClock, CreateCluster, OpenUpload, RegisterPrincipal, ResumeUpload, SealOriginal},
+    command::{
+        AddUnit, AdvanceClock, BeginSession, CreateCluster, EndSession, OpenUpload, RegisterPrincipal, ResumeUpload,
+        SealOriginal, Under,
+    },
     disposal::{
         ApproveDisposal, BatchState, ExecuteDisposal, ProposeDisposal, ProposedItem, SignDisposal, read as read_batch,
     },
     erasure::{self, AttestKeys, EraseOrderRow, NoteErasure},
+    keeping::{RestrictItem, RestrictionKind},
+    removal::{self, CopyAt, ExecuteRemoval, ProposeRemoval, RemovalForm, RemovalStep, StepRemoval},
     tables::{ChunkEntry, ClusterRow, Description, ITEM_KEYS, ITEMS, ManifestRun, ManifestStep, UploadEnd},
+    voters::{ApproveVoter, ProposeVoter, VotersNow},
 };
 use strongroom_engine::{
     Answer, Command, Envelope, Genesis, Machine, Outcome,
     disposal::{certificate, permit_proof},
-    readings,
-    receipt::CustodyRecords,
+    machine::CHECKPOINT,
+    policies, readings,
+    receipt::{CustodyRecords, evidence},
+    removal::{certificate as removal_certificate, copies as copies_of},
 };
 use strongroom_ledger::{CosignerKey, KeyName, LogKey, OutsideRule, Policy, TreeHead, tree};
-use strongroom_package::Certificate;
+use strongroom_package::{Certificate, Receipt, RemovalCertificate, Trust, verify_receipt};
 use strongroom_shardstore::{
     Disk, DiskConfig, DiskMarker, ExpectedMarker, PermitError, PutError, PutShard, ShardAddress, StoreSettings,
+    VoterChangeProof,
 };
-use strongroom_topology::{ClassRow, Promise, Registration};
+use strongroom_topology::{self as topology, ClassRow, Promise, Registration};
 use strongroom_types::{
     BatchId, ChunkDigest, ChunkIndex, ClusterId, DiskId, EraseList, EraseTarget, ItemDigest, ItemId, KeyHash, NodeId,
-    PlacementEpoch, Reason, RecordSeq, Refusal, Role, Sha256Digest, ShardIndex, SubtreeValue, UnixMillis, UploadEpoch,
-    VolumeId, rows::MemoryRows,
+    PlacementEpoch, Reason, RecordSeq, Refusal, RemovalId, Role, SessionId, Sha256Digest, ShardIndex, SubtreeValue,
+    UnixMillis, UploadEpoch, VolumeId, rows::MemoryRows,
 };
 
 const START: UnixMillis = UnixMillis(1_772_328_600_000);
@@ -37,6 +46,7 @@ const DAY: i64 = 24 * 3600 * 1000;
 const CLUSTER: ClusterId = ClusterId::new([9; 16]);
 const GENESIS: [u8; 32] = [0x9e; 32];
 const BATCH: BatchId = BatchId(1);
+const REMOVAL: RemovalId = RemovalId(1);
 
 fn id<T: FromStr<Err: Debug>>(text: &str) -> T {
     text.parse().expect("a name")
@@ -184,13 +194,51 @@ impl World {
 
     /// The voters cosign what there is.
     fn publish(&mut self) {
+        let note = self.signed_by(&[0, 1, 2]);
+        self.by_node(1, Command::PublishCheckpoint(note.into())).expect("publishes");
+    }
+
+    /// A checkpoint of what there is, cosigned by these of the voters.
+    fn signed_by(&self, voters: &[usize]) -> Vec<u8> {
         let head = tree::head(&self.rows).expect("reads");
         let mut signed = self.log.sign(head).expect("signs");
-        for voter in &self.voters {
-            let cosignature = voter.cosign(signed.checkpoint(), self.wall).expect("cosigns");
+        for voter in voters {
+            let cosignature = self.voters[*voter].cosign(signed.checkpoint(), self.wall).expect("cosigns");
             signed = signed.with_cosignature(cosignature).expect("joins");
         }
-        self.by_node(1, Command::PublishCheckpoint(signed.to_bytes().into())).expect("publishes");
+        signed.to_bytes()
+    }
+
+    /// Node 4 registers, and two people give it the vote of node 1. Answers the cosigner that has gone.
+    fn replace_voter(&mut self) -> CosignerKey {
+        let name = self.policy().origin().of_voter(NodeId(4)).expect("a name");
+        let cosigner = CosignerKey::from_seed(name, [4; 32].into()).expect("a key");
+        let mut registration = self.genesis().nodes[0].clone();
+        registration.id = NodeId(4);
+        registration.peer_key = KeyHash::new([4; 32]);
+        registration.disks = vec![disk_id(4)];
+        registration.cosigner_vkey = cosigner.verifier().to_string();
+        let clock = CosignerKey::from_seed(id("clock"), clock_seed(4).into()).expect("a key");
+        registration.clock_vkey = clock.verifier().to_string();
+        self.by_node(2, topology::Command::RegisterNode(registration)).expect("registers");
+        let (old, new, now) = (NodeId(1), NodeId(4), VotersNow::default());
+        let propose = ProposeVoter { old, new, reason: "主板损坏".to_owned(), now: now.clone() };
+        let change = match self.by(Role::Ops, Custody::ProposeVoter(Box::new(propose))).expect("proposes") {
+            Answer::Custody(strongroom_custody::Answer::Recorded(seq)) => seq,
+            other => panic!("no record but {other:?}"),
+        };
+        let approve = ApproveVoter { change, now };
+        self.by(Role::Security, Custody::ApproveVoter(Box::new(approve))).expect("approves");
+        std::mem::replace(&mut self.voters[0], cosigner)
+    }
+
+    /// A receipt of a sealed item under the newest checkpoint.
+    fn seal_receipt(&self, number: u8) -> Vec<u8> {
+        let seq = ITEMS.read(&self.rows, &item(number)).expect("reads").expect("is sealed").seq;
+        let checkpoint = CHECKPOINT.read(&self.rows, &()).expect("reads").expect("published");
+        let seal = evidence(&self.rows, seq, checkpoint.size, &checkpoint.note).expect("evidence");
+        let changes = policies::chain(&self.rows, checkpoint.size).expect("a chain");
+        Receipt::issue(seal, changes, &CustodyRecords).expect("a receipt").to_bytes()
     }
 
     fn execute(&mut self) {
@@ -439,6 +487,175 @@ fn a_certificate_with_anything_altered_does_not_verify() {
     }
 }
 
+/// A removal of item 1, every step but its execution: handed over by the archivist and signed for by the receiver.
+fn signed_for(world: &mut World) {
+    let restrict =
+        RestrictItem {
+            item: item(1), kind: Some(RestrictionKind::SuspectedSecret), reason: "疑似国家秘密".to_owned()
+        };
+    world.by(Role::Secrecy, Custody::RestrictItem(restrict)).expect("restricts");
+    let receiver = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).expect("a key");
+    let propose = ProposeRemoval {
+        items: vec![item(1)],
+        form: RemovalForm {
+            organ: "市国家保密局".to_owned(),
+            receiver: "李四".to_owned(),
+            receiver_key: receiver.public_key().as_ref().try_into().expect("32 bytes"),
+            carrier: "JM-2026-014".to_owned(),
+            basis: "保密审查意见".to_owned(),
+        },
+        executor: id("archivist"),
+        copies: Vec::new(),
+    };
+    world.by(Role::Legal, Custody::ProposeRemoval(Box::new(propose))).expect("proposes");
+    world.by(Role::Secrecy, removal_step(RemovalStep::Approve)).expect("approves");
+    world.by(Role::Head, removal_step(RemovalStep::Approve)).expect("approves");
+    let session = SessionId::new([5; 16]);
+    let begin = BeginSession { session, under: Under::Removal(REMOVAL) };
+    world.by(Role::Archivist, Custody::BeginSession(begin)).expect("begins");
+    world.by(Role::Archivist, Custody::EndSession(EndSession { session, complete: true })).expect("ends");
+    let row = removal::read(&world.rows, REMOVAL).expect("is there");
+    let statement = removal::statement_of(&world.rows, CLUSTER, &row).expect("reads").to_bytes();
+    let signature = receiver.sign(&statement).as_ref().to_vec();
+    world.by(Role::Archivist, removal_step(RemovalStep::FileSignature(signature.into()))).expect("files");
+}
+
+fn removal_step(step: RemovalStep) -> Custody {
+    Custody::StepRemoval(StepRemoval { removal: REMOVAL, step })
+}
+
+fn execute_removal(world: &mut World) {
+    let execute = ExecuteRemoval {
+        removal: REMOVAL,
+        supervisors: vec![id("inspector"), id("unit-head")],
+        // Whatever a proposer writes here: the machine knows better.
+        disks: Vec::new(),
+        replicas: vec![NodeId(77)],
+        copies: vec![CopyAt { place: "nowhere".to_owned(), keeper: "nobody".to_owned(), seq: None }],
+    };
+    world.by(Role::Archivist, Custody::ExecuteRemoval(Box::new(execute))).expect("executes");
+}
+
+/// Disks, replicas, copies and supervisors of a removal.
+fn close_removal(world: &mut World) {
+    for node in 1..=3 {
+        let receipt = world.receipt(node, disk_id(node), 1);
+        world.by_node(node, Custody::NoteErasure(Box::new(receipt))).expect("notes");
+        let mut word = AttestKeys {
+            batch: removal::number(REMOVAL),
+            purged_to: 900,
+            signature: Vec::new().into(),
+            vkey: String::new(),
+        };
+        word.signature = signed_by(node, &erasure::keys_message(CLUSTER, NodeId(node.into()), &word)).into();
+        world.by_node(node, Custody::AttestKeys(Box::new(word))).expect("takes its word");
+    }
+    let destroyed = RemovalStep::DestroyCopy(0, START, "已清除".to_owned());
+    world.by(Role::Custodian, removal_step(destroyed)).expect("ticks off");
+    world.by(Role::Inspector, removal_step(RemovalStep::Close)).expect("signs");
+    world.by(Role::UnitHead, removal_step(RemovalStep::Close)).expect("signs");
+}
+
+#[tokio::test]
+async fn b10_a_disk_erases_a_removal_by_its_own_kind_of_permit_and_its_certificate_says_where_it_went() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut world = World::new();
+    let disk = disk(&folder.path().join("disk"), &world.policy()).await;
+    signed_for(&mut world);
+    execute_removal(&mut world);
+    world.publish();
+    let (seq, order) = world.order();
+    let newest = disk.trusted().expect("is pinned");
+    let proof = permit_proof(&world.rows, seq, &order, newest).expect("reads").expect("is cosigned");
+    // An order that was bent to be of a disposal, and a replayed one for an item that nobody signed for.
+    let bent = EraseOrderRow { removal: None, ..order.clone() };
+    let forged = permit_proof(&world.rows, seq, &bent, newest).expect("reads").expect("is cosigned");
+    let error = disk.admit(&forged).expect_err("another kind");
+    assert!(matches!(error, PermitError::OtherKind { .. }), "{error:?}");
+    let two = EraseList::new([EraseTarget::Item(item(2))]).expect("a list");
+    let replayed = EraseOrderRow { list: two, ..order.clone() };
+    let forged = permit_proof(&world.rows, seq, &replayed, newest).expect("reads").expect("is cosigned");
+    assert!(matches!(disk.admit(&forged), Err(PermitError::OtherList { .. })));
+    for number in 1..=3 {
+        disk.get(&shard(number).address).await.expect("is there");
+    }
+    let permit = disk.admit(&proof).expect("verifies");
+    assert_eq!(disk.erase(&permit).await.expect("erases").shards, 1);
+    assert!(matches!(disk.put(shard(1)).await, Err(PutError::Erased { .. })));
+    disk.get(&shard(2).address).await.expect("is there");
+    let again = permit_proof(&world.rows, seq, &order, disk.trusted().expect("is pinned")).expect("reads");
+    let again = disk.admit(&again.expect("is cosigned")).expect("verifies");
+    assert_eq!(disk.erase(&again).await.expect("erases").shards, 0, "replayed, it does nothing");
+
+    // The machine has listed the copies that the ledger tells of, and not those that the proposer made up.
+    let copies = removal::copies(&world.rows, REMOVAL).expect("reads");
+    let places: Vec<_> = copies.iter().map(|copy| (copy.at.place.as_str(), copy.at.keeper.as_str())).collect();
+    assert_eq!(places, [("spool of station station and memory of device D1", "station")]);
+
+    let early = removal_certificate(&world.rows, REMOVAL).expect_err("is not closed");
+    assert_eq!(early.reason, Reason::DisposalIncomplete);
+    close_removal(&mut world);
+    assert_eq!(removal_certificate(&world.rows, REMOVAL).expect_err("is not cosigned").reason, Reason::ReceiptPending);
+    world.publish();
+    let bytes = removal_certificate(&world.rows, REMOVAL).expect("is certified");
+    let verified =
+        |bytes: &[u8]| RemovalCertificate::parse_canonical(bytes).and_then(|read| read.verify(&CustodyRecords));
+    let verdict = verified(&bytes).expect("verifies");
+    assert_eq!((verdict.disks_erased, verdict.replicas_clean, verdict.execution.copies), (3, 3, 1));
+    assert_eq!(verdict.execution.carrier, "JM-2026-014");
+    let follows: Vec<_> = verdict.items[0].obligations.iter().map(|one| one.by.as_str()).collect();
+    assert_eq!(follows, ["floor"]);
+    let steps: Vec<_> = verdict.steps.iter().map(|(step, by, ..)| format!("{step} by {by}")).collect();
+    assert_eq!(
+        steps,
+        [
+            "proposed by legal",
+            "approved as secrecy by secrecy",
+            "approved as head by head",
+            "signed for by the receiver, filed by archivist",
+            "executed by archivist",
+            "copy 0 destroyed by custodian",
+            "signed as supervisor by inspector",
+            "signed as supervisor by unit-head",
+        ]
+    );
+
+    // A certificate of one kind is none of the other, and with anything altered it does not verify.
+    assert!(Certificate::parse_canonical(&bytes).is_err());
+    let text = String::from_utf8(bytes.clone()).expect("text");
+    for (from, to) in [("\"by\": \"floor\"", "\"by\": \"hold\""), ("RMV-1", "RMV-2"), ("removal-cert", "cert")] {
+        let forged = text.replacen(from, to, 1);
+        assert_ne!(forged, text);
+        assert!(verified(forged.as_bytes()).is_err(), "{to} was taken");
+    }
+    for position in (0..bytes.len()).step_by(499) {
+        let mut bad = bytes.clone();
+        bad[position] ^= 1;
+        assert!(verified(&bad).is_err(), "a flipped bit in byte {position}");
+    }
+}
+
+#[test]
+fn b10_copies_that_were_handed_out_before_are_listed() {
+    let mut world = World::new();
+    signed_for(&mut world);
+    world.by(Role::Legal, removal_step(RemovalStep::Withdraw("已解密".to_owned()))).expect("withdraws");
+    let places: Vec<_> =
+        copies_of(&world.rows, RemovalId(1)).expect("reads").into_iter().map(|copy| copy.place).collect();
+    assert_eq!(places, ["spool of station station and memory of device D1"], "its own carrier is no copy to destroy");
+    let propose = ProposeRemoval {
+        items: vec![item(1)],
+        form: removal::read(&world.rows, REMOVAL).expect("is there").form,
+        executor: id("archivist"),
+        copies: Vec::new(),
+    };
+    world.by(Role::Legal, Custody::ProposeRemoval(Box::new(propose))).expect("proposes");
+    let copies = copies_of(&world.rows, RemovalId(2)).expect("reads");
+    let carrier = copies.last().expect("two");
+    assert_eq!((copies.len(), carrier.place.as_str()), (2, "carrier JM-2026-014 of RMV-1"));
+    assert_eq!(carrier.keeper, "市国家保密局");
+}
+
 /// A certificate as it is written: `serde_json` by itself would put the fields in another order.
 fn rendered(value: &serde_json::Value) -> Vec<u8> {
     let list = |name: &str, fields: &[&str]| {
@@ -475,4 +692,86 @@ fn the_debris_of_a_superseded_stream_is_ordered_away_under_the_same_proof() {
     let trust = strongroom_shardstore::DiskTrust::pinned(disk_id(1), CLUSTER, world.policy());
     let (permit, head) = strongroom_shardstore::ErasePermit::verify(&trust, &proof).expect("verifies");
     assert_eq!((permit.scopes().len(), head), (1, tree::head(&world.rows).expect("reads")));
+}
+
+/// C3: a permit of the voters after a replacement erases on a disk that was pinned before it, and receipts of either side
+/// are judged by the policy of either.
+#[tokio::test]
+async fn c3_a_voter_is_replaced_and_disks_receipts_and_the_clock_go_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("disk");
+    let mut world = World::new();
+    let first = world.policy();
+    let disk = disk(&path, &first).await;
+    world.publish();
+    let before = world.seal_receipt(1);
+    let old = world.replace_voter();
+    let next = world.policy();
+    assert_eq!(topology::read::voters(&world.rows).expect("reads"), [NodeId(2), NodeId(3), NodeId(4)]);
+
+    // Until the voters before have cosigned the record, they are the ones who count.
+    let note = world.signed_by(&[0, 1]);
+    world.by_node(2, Command::PublishCheckpoint(note.into())).expect_err("of the voter to come");
+    assert_eq!(policies::current(&world.rows).expect("reads"), Some(first.to_string()));
+    let propose =
+        ProposeVoter { old: NodeId(2), new: NodeId(1), reason: "another".to_owned(), now: VotersNow::default() };
+    let refusal = world.by(Role::Ops, Custody::ProposeVoter(Box::new(propose))).expect_err("unsettled");
+    assert_eq!(refusal.reason, Reason::WrongState);
+    let note = world.signed_by(&[1, 2]);
+    world.by_node(2, Command::PublishCheckpoint(note.into())).expect("the two who stayed are a majority of either");
+    assert_eq!(policies::current(&world.rows).expect("reads"), Some(next.to_string()));
+    let at_the_step = world.seal_receipt(1);
+
+    // The clock goes on with the voters of now, and the one who has gone cosigns no more.
+    let t = clock::read(&world.rows).expect("reads").t;
+    world.pass(30_000);
+    assert_eq!(clock::read(&world.rows).expect("reads").t, t.plus_ms(30_000));
+    world.by(Role::Station, Custody::SealOriginal(small(3))).expect("seals");
+    let gone = std::mem::replace(&mut world.voters[0], old);
+    let note = world.signed_by(&[0, 1]);
+    world.by_node(2, Command::PublishCheckpoint(note.into())).expect_err("of the voter who has gone");
+    world.voters[0] = gone;
+    world.publish();
+    let after = world.seal_receipt(3);
+    let trust = |receipt: &[u8], policy: &Policy| {
+        verify_receipt(receipt, None, Some(&policy.to_string()), &CustodyRecords).map(|verdict| verdict.trust)
+    };
+    for (name, receipt, policy, voter_changes) in [
+        ("before", &before, &first, 0),
+        ("at the step", &at_the_step, &first, 0),
+        ("after", &after, &first, 1),
+        ("after", &after, &next, 0),
+    ] {
+        let trusted = Trust::Trusted { policy: policy.fingerprint(), voter_changes };
+        assert_eq!(trust(receipt, policy).expect(name), trusted, "{name}");
+    }
+
+    // A disk that believes the voters before takes the permit of those after only when it was led to them.
+    world.execute();
+    world.publish();
+    let (seq, order) = world.order();
+    let permit = |world: &World, disk: &Disk| {
+        let newest = disk.trusted().expect("is pinned");
+        permit_proof(&world.rows, seq, &order, newest).expect("reads").expect("is cosigned")
+    };
+    let error = disk.admit(&permit(&world, &disk)).expect_err("of voters that it does not know");
+    assert!(matches!(error, PermitError::NotProved(_)), "{error:?}");
+    let change = policies::next_for_disk(&world.rows, disk.policy().expect("pinned"), 0).expect("reads");
+    let change = change.expect("one replacement");
+    let forged = VoterChangeProof { next: first.to_string(), ..change.clone() };
+    assert!(matches!(disk.succeed(&forged), Err(PermitError::NoVoterChange { .. })));
+    let forged = VoterChangeProof { record: b"nonsense".to_vec(), ..change.clone() };
+    assert!(matches!(disk.succeed(&forged), Err(PermitError::OtherRecord { .. })));
+    disk.succeed(&change).expect("its own voters cosigned it");
+    assert!(disk.succeed(&change).is_err(), "it is no step from the voters of now");
+    assert_eq!(policies::next_for_disk(&world.rows, disk.policy().expect("pinned"), 0), Ok(None));
+    disk.shutdown().await;
+    drop(disk);
+    let config = DiskConfig { path, capacity_bytes: None };
+    let expected = ExpectedMarker { cluster: CLUSTER, node: NodeId(1), genesis: GENESIS };
+    let disk = Disk::open(&config, &expected, &StoreSettings::default()).expect("opens");
+    disk.pin(&first).expect("the genesis file is the same");
+    assert_eq!(disk.policy(), Ok(next.fingerprint()), "whom it was led to outlives a restart");
+    let permit = disk.admit(&permit(&world, &disk)).expect("verifies");
+    assert_eq!(disk.erase(&permit).await.expect("erases").shards, 2);
 }

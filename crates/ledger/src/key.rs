@@ -186,6 +186,13 @@ impl VerifierKey {
         <&[u8; 64]>::try_from(signature).is_ok_and(|signature| self.signed(statement, signature))
     }
 
+    /// Whether a cosignature of a checkpoint is this key's, under its name.
+    #[must_use]
+    pub fn verifies_cosignature(&self, checkpoint: &Checkpoint, cosignature: &Cosignature) -> bool {
+        (cosignature.name(), cosignature.key_id()) == (self.name(), self.id())
+            && self.signed(cosigned_message(checkpoint, cosignature.time_s()).as_bytes(), cosignature.signature())
+    }
+
     fn kind_and_key(&self) -> [u8; 33] {
         let mut bytes = [self.kind.byte(); 33];
         bytes[1..].copy_from_slice(&self.public);

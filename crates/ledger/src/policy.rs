@@ -20,8 +20,7 @@ use sha2::{Digest, Sha256};
 use strongroom_types::UnixMillis;
 
 use crate::{
-    Checkpoint, Cosignature, KeyKind, KeyName, SignedCheckpoint, TreeHead, VerifierKey,
-    key::{KeyError, cosigned_message},
+    Checkpoint, Cosignature, KeyKind, KeyName, SignedCheckpoint, TreeHead, VerifierKey, key::KeyError,
     signed::NoteError,
 };
 
@@ -85,6 +84,9 @@ pub enum PolicyError {
     /// One key under two names would count twice.
     #[error("{0} has a key that is listed already")]
     KeyTaken(KeyName),
+    /// A key that is no voter's.
+    #[error("{0} is no voter of the policy")]
+    NoVoter(KeyName),
     /// A rule for outside witnesses, and none of them.
     #[error("outside witnesses are required, but none is listed")]
     NoOutsideWitness,
@@ -176,6 +178,18 @@ impl Policy {
         Ok(policy)
     }
 
+    /// This policy with another voter's key in place of one of its own.
+    ///
+    /// # Errors
+    /// [`PolicyError`] where `old` is not a voter's, or `new` is listed already.
+    pub fn with_voter(&self, old: &VerifierKey, new: VerifierKey) -> Result<Self, PolicyError> {
+        let mut voters = self.voters.clone();
+        let place =
+            voters.iter_mut().find(|key| *key == old).ok_or_else(|| PolicyError::NoVoter(old.name().clone()))?;
+        *place = new;
+        Self::new(self.log.clone(), voters, self.outside.clone(), self.rule)
+    }
+
     /// Reads a policy file; only the canonical bytes are taken.
     ///
     /// # Errors
@@ -233,8 +247,7 @@ impl Policy {
             name: cosignature.name().clone(),
             key_id: cosignature.key_id(),
         })?;
-        let message = cosigned_message(checkpoint, cosignature.time_s());
-        if !key.signed(message.as_bytes(), cosignature.signature()) {
+        if !key.verifies_cosignature(checkpoint, cosignature) {
             return Err(VerifyError::Cosignature(cosignature.name().clone()));
         }
         Ok(CosignedBy { name: cosignature.name().clone(), time: cosignature.time(), is_voter: voter.is_some() })
@@ -537,6 +550,22 @@ mod tests {
             let too_few = policy.verify_signed(&by(2, 1));
             assert_eq!(too_few, Err(VerifyError::VotersMissing { found: 1, needed: 2 }), "{rule:?}");
         }
+    }
+
+    #[test]
+    fn a_voter_is_replaced_by_one_that_is_not_listed_and_the_others_stay() {
+        let ours = Cluster::new("log.example/c", 3);
+        let policy = ours.policy();
+        let old = policy.voters()[1].clone();
+        let new = cosigner("log.example/c/n9", 99).verifier().clone();
+        let next = policy.with_voter(&old, new.clone()).expect("a policy");
+        let kept = [policy.voters()[0].clone(), policy.voters()[2].clone(), new.clone()];
+        assert!(kept.iter().all(|key| next.voters().contains(key)) && next.voters().len() == 3);
+        assert_eq!((next.majority(), next.origin()), (policy.majority(), policy.origin()));
+        assert_ne!(next.fingerprint(), policy.fingerprint());
+        assert_eq!(policy.with_voter(&new, old.clone()), Err(PolicyError::NoVoter(new.name().clone())));
+        let twice = policy.with_voter(&old, policy.voters()[0].clone());
+        assert!(matches!(twice, Err(PolicyError::NameTaken(_))), "{twice:?}");
     }
 
     #[test]

@@ -188,6 +188,12 @@ impl SignedCheckpoint {
         Ok(self)
     }
 
+    /// The same checkpoint as the log signed it, without any cosignature.
+    #[must_use]
+    pub fn by_log_alone(&self) -> Self {
+        Self::new(self.checkpoint.clone(), self.log_key_id, self.log_signature)
+    }
+
     /// What is signed.
     #[must_use]
     pub const fn checkpoint(&self) -> &Checkpoint {

@@ -20,6 +20,7 @@ use strongroom_engine::{
     Answer, Catalog, Command, Envelope, Idempotency, Machine, Outcome, Snapshot, System,
     catalog::{broken, refusal_of},
     machine::CHECKPOINT,
+    policies,
 };
 use strongroom_ledger::{Cosignature, CosignerKey, LogKey, SignedCheckpoint, TreeHead, tree};
 use strongroom_proto::{
@@ -32,7 +33,7 @@ use strongroom_proto::{
     status,
 };
 use strongroom_types::{
-    CommandDigest, ItemId, NodeId, Reason, Refusal, SessionId, UploadEpoch,
+    CommandDigest, ItemId, NodeId, Reason, Refusal, SessionId, TreeHash, UploadEpoch,
     rows::{RowError, Rows, StoredRow, TableId, encode},
 };
 use tokio::{sync::watch, time::Instant};
@@ -153,11 +154,81 @@ impl RaftCatalog {
     pub async fn handle_cosign(&self, request: &CosignRequest) -> Result<CosignResponse, Refusal> {
         let signed = SignedCheckpoint::parse_canonical(&request.checkpoint)
             .map_err(|error| Refusal::invalid(error.to_string()))?;
-        let cosignature = self.cosign(&signed).await?;
+        let cosignature = if request.probe { self.could_cosign(&signed).await? } else { self.cosign(&signed).await? };
         Ok(CosignResponse { signature_line: cosignature.to_string() })
     }
 
+    /// Whether a node that does not vote yet holds what a voter holds: the log's key and the key-encryption key of this
+    /// cluster, its own cosigner key, and the ledger as far as it is published.
+    ///
+    /// # Errors
+    /// `WRONG_STATE`, with what is missing.
+    pub async fn could_vote(&self, node: NodeId) -> Result<(), Refusal> {
+        let cannot = |why: String| {
+            Refusal::new(
+                Reason::WrongState,
+                "C3",
+                format!("node {node} cannot vote yet: {why}"),
+                "put the cluster's key-encryption-key and log key on it, name both in its configuration, restart it, and let it \
+                 catch up",
+            )
+        };
+        let (note, vkey) = {
+            let view = self.metastore.view();
+            let rows = view.rows();
+            let note = CHECKPOINT.read(&*rows, &()).map_err(|error| broken(&error))?.map(|row| row.note.to_vec());
+            (note, policies::cosigner_of(&*rows, node).map_err(|error| broken(&error))?)
+        };
+        let (Some(note), Some(vkey)) = (note, vkey) else {
+            return Err(cannot("it is not registered, or no checkpoint is published".to_owned()));
+        };
+        let published = SignedCheckpoint::parse_canonical(&note).map_err(|error| broken(&error))?;
+        let asked = published.by_log_alone();
+        let cosignature = if node == self.node {
+            self.could_cosign(&asked).await.map_err(|refusal| cannot(refusal.message))?
+        } else {
+            let members = self.metastore.members();
+            let address = members.addresses.get(&node).ok_or_else(|| cannot("it is no member yet".to_owned()))?;
+            let request = CosignRequest { checkpoint: asked.to_bytes().into(), probe: true };
+            let answer = self.client(node, address)?.cosign(timed(request)).await;
+            let answer = answer.map_err(|status| cannot(status::to_refusal(&status).message))?.into_inner();
+            Cosignature::parse_canonical(&answer.signature_line).map_err(|error| cannot(error.to_string()))?
+        };
+        if vkey.verifies_cosignature(published.checkpoint(), &cosignature) {
+            Ok(())
+        } else {
+            Err(cannot("it does not cosign with the key that it is registered with".to_owned()))
+        }
+    }
+
+    /// As [`Self::cosign`], for a node that may come to vote: nothing is remembered, since it promises nothing by it.
+    async fn could_cosign(&self, signed: &SignedCheckpoint) -> Result<Cosignature, Refusal> {
+        let secrets = self.secrets()?;
+        self.compare(signed).await?;
+        let first = {
+            let view = self.metastore.view();
+            ITEM_KEYS.scan(&*view.rows(), &(), None, 1).map_err(|error| broken(&error))?
+        };
+        if let Some((key, wrapped)) = first.first() {
+            let item = key.as_slice().try_into().map(ItemId::new).map_err(|_| not_ours_key())?;
+            let wrapped: WrappedKey = minicbor::decode(wrapped).map_err(|error| broken(&error))?;
+            wrap::unwrap(&secrets.kek, item, &wrapped).map_err(|_| not_ours_key())?;
+        }
+        secrets.cosigner.cosign(signed.checkpoint(), self.system.clock.wall()).map_err(|error| broken(&error))
+    }
+
     async fn cosign(&self, signed: &SignedCheckpoint) -> Result<Cosignature, Refusal> {
+        let secrets = self.secrets()?;
+        let root = self.compare(signed).await?;
+        let size = signed.checkpoint().head().size;
+        self.metastore.record_cosigned(size, *root.as_bytes()).await.map_err(|error| {
+            Refusal::new(Reason::RollbackSuspected, "C3", error.to_string(), "an operator must look at this voter")
+        })?;
+        secrets.cosigner.cosign(signed.checkpoint(), self.system.clock.wall()).map_err(|error| broken(&error))
+    }
+
+    /// Whether a checkpoint is signed by the log's key and of this node's own tree; the root that both have.
+    async fn compare(&self, signed: &SignedCheckpoint) -> Result<TreeHash, Refusal> {
         let secrets = self.secrets()?;
         let head = signed.checkpoint().head();
         // The log's key is on every voter and its signatures are deterministic: the same bytes or not the log's.
@@ -171,10 +242,7 @@ impl RaftCatalog {
         if root != head.root {
             return Err(not_ours(head, "this voter's tree has another root at that size"));
         }
-        self.metastore.record_cosigned(head.size, *root.as_bytes()).await.map_err(|error| {
-            Refusal::new(Reason::RollbackSuspected, "C3", error.to_string(), "an operator must look at this voter")
-        })?;
-        secrets.cosigner.cosign(signed.checkpoint(), self.system.clock.wall()).map_err(|error| broken(&error))
+        Ok(root)
     }
 
     async fn wait_for_tree(&self, size: u64) -> Result<(), Refusal> {
@@ -235,19 +303,22 @@ impl RaftCatalog {
             head
         };
         let mut signed = secrets.log.sign(head).map_err(|error| broken(&error))?;
-        for cosignature in self.collect_cosignatures(&signed).await {
+        for cosignature in self.collect_cosignatures(&signed).await? {
             signed = signed.with_cosignature(cosignature).map_err(|error| broken(&error))?;
         }
         let command = Command::PublishCheckpoint(signed.to_bytes().into());
         self.submit(Actor::Node(self.node), command, None).await.map(|_| ())
     }
 
-    /// The cosignatures of a majority of the voters, or of as many as answer.
-    async fn collect_cosignatures(&self, signed: &SignedCheckpoint) -> Vec<Cosignature> {
+    /// The cosignatures of a majority of the voters that the policy names, or of as many as answer.
+    async fn collect_cosignatures(&self, signed: &SignedCheckpoint) -> Result<Vec<Cosignature>, Refusal> {
         let members = self.metastore.members();
-        let majority = members.voters.len() / 2 + 1;
+        let (voters, majority) = {
+            let view = self.metastore.view();
+            policies::cosigners(&*view.rows()).map_err(|error| broken(&error))?
+        };
         let mut asked: FuturesUnordered<_> =
-            members.voters.iter().map(|voter| self.ask_cosignature(*voter, &members.addresses, signed)).collect();
+            voters.iter().map(|voter| self.ask_cosignature(*voter, &members.addresses, signed)).collect();
         let mut given = Vec::new();
         while given.len() < majority
             && let Some(answer) = asked.next().await
@@ -257,7 +328,7 @@ impl RaftCatalog {
                 Err(refusal) => debug!(error = %refusal, "a voter did not cosign"),
             }
         }
-        given
+        Ok(given)
     }
 
     async fn ask_cosignature(
@@ -270,7 +341,7 @@ impl RaftCatalog {
             return self.cosign(signed).await;
         }
         let address = addresses.get(&voter).ok_or_else(|| no_leader(format!("node {voter} has no address")))?;
-        let request = CosignRequest { checkpoint: signed.to_bytes().into() };
+        let request = CosignRequest { checkpoint: signed.to_bytes().into(), probe: false };
         let answer =
             self.client(voter, address)?.cosign(timed(request)).await.map_err(|status| status::to_refusal(&status))?;
         Cosignature::parse_canonical(&answer.into_inner().signature_line).map_err(|error| broken(&error))
@@ -282,21 +353,29 @@ impl RaftCatalog {
         self.secrets.as_ref().ok_or_else(|| no_leader(format!("node {} is no voter: it holds no keys", self.node)))
     }
 
+    /// The keys of a node that votes. One that only holds them ready, or has lost its vote, uses them for nobody's footage.
+    fn keys(&self) -> Result<&VoterSecrets, Refusal> {
+        if self.metastore.members().voters.contains(&self.node) {
+            return self.secrets();
+        }
+        Err(no_leader(format!("node {} does not vote", self.node)))
+    }
+
     fn new_key_here(&self, item: ItemId) -> Result<(ItemKey, WrappedKey), Refusal> {
         let key = ItemKey::generate(self.system.draw());
-        let wrapped = wrap::wrap(&self.secrets()?.kek, item, &key, self.system.draw());
+        let wrapped = wrap::wrap(&self.keys()?.kek, item, &key, self.system.draw());
         Ok((key, wrapped))
     }
 
     async fn upload_key_here(&self, stream: NodeId, item: ItemId, epoch: UploadEpoch) -> Result<ItemKey, Refusal> {
-        self.secrets()?;
+        self.keys()?;
         let rows = self.read().await?;
         upload::check_owner(&*rows, item, epoch, stream).map_err(refusal_of)?;
         self.unwrap(&*rows, item)
     }
 
     async fn session_key_here(&self, session: SessionId, item: ItemId) -> Result<ItemKey, Refusal> {
-        self.secrets()?;
+        self.keys()?;
         let rows = self.read().await?;
         session::check_session(&*rows, session, item).map_err(refusal_of)?;
         self.unwrap(&*rows, item)
@@ -308,7 +387,7 @@ impl RaftCatalog {
             .map_err(|error| broken(&error))?
             .ok_or_else(|| Refusal::not_found(format!("key of item {item}")))?;
         let wrapped: WrappedKey = minicbor::decode(&bytes).map_err(|error| broken(&error))?;
-        wrap::unwrap(&self.secrets()?.kek, item, &wrapped).map_err(|error| broken(&error))
+        wrap::unwrap(&self.keys()?.kek, item, &wrapped).map_err(|error| broken(&error))
     }
 
     // --- Calls to voters ---
@@ -405,7 +484,7 @@ impl Catalog for RaftCatalog {
     }
 
     async fn new_item_key(&self, item: ItemId) -> Result<(ItemKey, WrappedKey), Refusal> {
-        if self.secrets.is_some() {
+        if self.keys().is_ok() {
             return self.new_key_here(item);
         }
         let request = NewItemKeyRequest { item_id: Bytes::copy_from_slice(item.as_bytes()) };
@@ -419,7 +498,7 @@ impl Catalog for RaftCatalog {
     }
 
     async fn upload_key(&self, item: ItemId, epoch: UploadEpoch) -> Result<ItemKey, Refusal> {
-        if self.secrets.is_some() {
+        if self.keys().is_ok() {
             return self.upload_key_here(self.node, item, epoch).await;
         }
         let request =
@@ -434,7 +513,7 @@ impl Catalog for RaftCatalog {
     }
 
     async fn session_key(&self, session: SessionId, item: ItemId) -> Result<ItemKey, Refusal> {
-        if self.secrets.is_some() {
+        if self.keys().is_ok() {
             return self.session_key_here(session, item).await;
         }
         let request = UnwrapSessionKeyRequest {
@@ -538,6 +617,10 @@ fn timed<T>(message: T) -> Request<T> {
 
 fn not_ours(head: TreeHead, why: &str) -> Refusal {
     Refusal::new(Reason::Corrupt, "C3", format!("the checkpoint of size {} is not cosigned: {why}", head.size), "")
+}
+
+fn not_ours_key() -> Refusal {
+    Refusal::new(Reason::Corrupt, "C3", "its key-encryption key does not open the cluster's item keys", "")
 }
 
 fn no_leader(why: String) -> Refusal {

@@ -424,6 +424,9 @@ pub(crate) struct GuardRow {
     pub(crate) log_id: Option<LogIdRow>,
     #[n(3)]
     pub(crate) cosigned: Option<CosignedRow>,
+    /// How many times it has been written.
+    #[n(4)]
+    pub(crate) turn: u64,
 }
 
 /// A checkpoint that was cosigned.

@@ -6,10 +6,18 @@
 //! wiped and rejoins under a new id. Applied state that is behind its own log is not a rollback but ordinary replay.
 //!
 //! Order: databases first, guard second, answer third. A crash in between leaves the databases ahead, which is fine.
+//!
+//! The file is two slots of two equal copies. A write goes to the slot that is not the newest, in place, so that syncing
+//! it needs no entry in the file system's journal: a voter cosigns up to sixty times in a second. Of the copies that decode
+//! the newest counts. A write that a power cut tore costs the slot it went to, which had not been answered for; one copy
+//! that rots costs nothing.
 
 use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use strongroom_types::{ErrorKind, NodeId};
@@ -20,7 +28,17 @@ use crate::{
     raft::{LogId, Vote},
 };
 
-const MAGIC: &[u8; 8] = b"SRGUARD1";
+const MAGIC: &[u8; 8] = b"SRGUARD2";
+
+/// One copy: a length (u32, big-endian), the sealed row, zeros. No smaller than a sector of any disk, so that a torn
+/// write of one copy leaves its neighbours alone.
+const COPY_BYTES: usize = 4096;
+/// Copies in a slot, written and synced together.
+const SLOT_COPIES: usize = 2;
+/// Slots, written in turn: the second after an odd number of writes.
+const SLOTS: usize = 2;
+
+const WHAT: &str = "the rollback guard";
 
 /// Why the guard lets a node not open.
 #[derive(Debug, thiserror::Error)]
@@ -103,20 +121,28 @@ impl CosignError {
 #[derive(Debug)]
 pub(crate) struct Guard {
     path: PathBuf,
-    row: Mutex<GuardRow>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    file: File,
+    row: GuardRow,
+    /// A write or sync failed: what the disk holds is unknown until the guard is opened again.
+    failed: bool,
 }
 
 impl Guard {
     /// Opens the guard at `path`, or creates it for a node whose databases are empty.
     pub(crate) fn open(path: &Path, node: NodeId, databases_are_empty: bool) -> Result<Self, GuardError> {
         let row = match durable::read_file(path)? {
-            Some(bytes) => encoding::unseal::<GuardRow>("the rollback guard", MAGIC, &bytes)?,
+            Some(bytes) => newest(&bytes)?,
             None if databases_are_empty => {
-                let row = GuardRow { node: node.0, vote: None, log_id: None, cosigned: None };
+                let row = GuardRow { node: node.0, vote: None, log_id: None, cosigned: None, turn: 0 };
                 if let Some(parent) = path.parent() {
                     durable::create_folder(parent)?;
                 }
-                durable::replace_file(path, &encoding::seal(MAGIC, &row))?;
+                durable::replace_file(path, &slot(&row).repeat(SLOTS))?;
                 row
             }
             None => return Err(GuardError::Missing { node, path: path.to_owned() }),
@@ -124,7 +150,12 @@ impl Guard {
         if row.node != node.0 {
             return Err(GuardError::OtherNode { path: path.to_owned(), found: NodeId(row.node), expected: node });
         }
-        Ok(Self { path: path.to_owned(), row: Mutex::new(row) })
+        let file = OpenOptions::new().write(true).open(path);
+        let file = file.map_err(|source| FileError { act: "open", path: path.to_owned(), source })?;
+        let guard = Self { path: path.to_owned(), kept: Mutex::new(Kept { file, row, failed: false }) };
+        // Where a copy of the newest slot was torn or has rotted, there are two again.
+        guard.write(&mut guard.kept(), |_| ())?;
+        Ok(guard)
     }
 
     /// Compares the databases with what was promised.
@@ -151,17 +182,17 @@ impl Guard {
 
     /// Remembers a vote that the log store has saved. An older one changes nothing.
     pub(crate) fn record_vote(&self, vote: Vote) -> Result<(), FileError> {
-        let mut row = self.row.lock().unwrap_or_else(PoisonError::into_inner);
-        if row.vote.map(Vote::from) >= Some(vote) {
+        let mut kept = self.kept();
+        if kept.row.vote.map(Vote::from) >= Some(vote) {
             return Ok(());
         }
-        self.write(&mut row, |row| row.vote = Some(vote.into()))
+        self.write(&mut kept, |row| row.vote = Some(vote.into()))
     }
 
     /// Remembers a checkpoint before its cosignature leaves, with the entry that this node has `applied`.
     pub(crate) fn record_cosigned(&self, size: u64, root: [u8; 32], applied: Option<LogId>) -> Result<(), CosignError> {
-        let mut row = self.row.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(cosigned) = row.cosigned {
+        let mut kept = self.kept();
+        if let Some(cosigned) = kept.row.cosigned {
             if size < cosigned.size {
                 return Err(CosignError::Smaller { cosigned: cosigned.size, asked: size });
             }
@@ -170,7 +201,7 @@ impl Guard {
             }
         }
         // Applied, not merely logged: the tail of a log may lawfully be cut, an applied entry never is.
-        Ok(self.write(&mut row, |row| {
+        Ok(self.write(&mut kept, |row| {
             row.cosigned = Some(CosignedRow { size, root });
             row.log_id = row.log_id.map(LogId::from).max(applied).map(Into::into);
         })?)
@@ -181,17 +212,62 @@ impl Guard {
         self.row().cosigned.map(|cosigned| (cosigned.size, cosigned.root))
     }
 
-    fn write(&self, row: &mut GuardRow, change: impl FnOnce(&mut GuardRow)) -> Result<(), FileError> {
-        let mut next = row.clone();
+    fn write(&self, kept: &mut Kept, change: impl FnOnce(&mut GuardRow)) -> Result<(), FileError> {
+        let failed = |source| FileError { act: "write", path: self.path.clone(), source };
+        if kept.failed {
+            return Err(failed(io::Error::other("an earlier write failed; end this node and look at its disk")));
+        }
+        let mut next = kept.row.clone();
         change(&mut next);
-        durable::replace_file(&self.path, &encoding::seal(MAGIC, &next))?;
-        *row = next;
+        next.turn += 1;
+        let slot = slot(&next);
+        let offset = if next.turn.is_multiple_of(2) { 0 } else { slot.len() as u64 };
+        let written = kept.file.write_all_at(&slot, offset).and_then(|()| kept.file.sync_data());
+        kept.failed = written.is_err();
+        written.map_err(failed)?;
+        kept.row = next;
         Ok(())
     }
 
     fn row(&self) -> GuardRow {
-        self.row.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.kept().row.clone()
     }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The bytes of a slot that says `row`.
+fn slot(row: &GuardRow) -> Vec<u8> {
+    let sealed = encoding::seal(MAGIC, row);
+    let length = u32::try_from(sealed.len()).expect("a row is some hundred bytes");
+    let mut copy = length.to_be_bytes().to_vec();
+    copy.extend(sealed);
+    assert!(copy.len() <= COPY_BYTES, "a row fits into its copy");
+    copy.resize(COPY_BYTES, 0);
+    copy.repeat(SLOT_COPIES)
+}
+
+/// The newest row of all copies in `bytes` that decode.
+fn newest(bytes: &[u8]) -> Result<GuardRow, EncodingError> {
+    let mut refused = EncodingError { what: WHAT, detail: "it is empty".to_owned() };
+    let mut found: Option<GuardRow> = None;
+    for copy in bytes.chunks(COPY_BYTES) {
+        match read_copy(copy) {
+            Ok(row) if found.as_ref().is_none_or(|newest| newest.turn < row.turn) => found = Some(row),
+            Ok(_) => {}
+            Err(error) => refused = error,
+        }
+    }
+    found.ok_or(refused)
+}
+
+fn read_copy(copy: &[u8]) -> Result<GuardRow, EncodingError> {
+    let short = || EncodingError { what: WHAT, detail: "too short".to_owned() };
+    let (length, rest) = copy.split_first_chunk::<4>().ok_or_else(short)?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| short())?;
+    encoding::unseal(WHAT, MAGIC, rest.get(..length).ok_or_else(short)?)
 }
 
 #[cfg(test)]
@@ -256,10 +332,66 @@ mod tests {
         assert!(matches!(Guard::open(&path, NODE, false), Err(GuardError::Missing { .. })));
         Guard::open(&path, NODE, true).unwrap();
         assert!(matches!(Guard::open(&path, NodeId(4), true), Err(GuardError::OtherNode { found: NODE, .. })));
-        let mut bytes = std::fs::read(&path).unwrap();
-        bytes[9] ^= 1;
-        std::fs::write(&path, bytes).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let rotten = bytes.chunks(COPY_BYTES).flat_map(|copy| [&copy[..9], &[copy[9] ^ 1], &copy[10..]].concat());
+        std::fs::write(&path, rotten.collect::<Vec<_>>()).unwrap();
         assert!(matches!(Guard::open(&path, NODE, true), Err(GuardError::Corrupt(_))));
+        for length in [0, 3, 40] {
+            std::fs::write(&path, &bytes[..length]).unwrap();
+            assert!(matches!(Guard::open(&path, NODE, true), Err(GuardError::Corrupt(_))), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_torn_write_leaves_what_was_answered_for_and_a_rotten_copy_costs_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("guard");
+        let guard = Guard::open(&path, NODE, true).unwrap();
+        for size in 1..=4 {
+            let before = std::fs::read(&path).unwrap();
+            let answered = guard.row();
+            guard.record_cosigned(size, [1; 32], None).unwrap();
+            let after = std::fs::read(&path).unwrap();
+            let written = guard.row();
+            for copy in 0..4 {
+                let mut rotten = after.clone();
+                rotten[copy * COPY_BYTES + 20] ^= 1;
+                assert_eq!(newest(&rotten).unwrap(), written, "copy {copy} of the file has rotted");
+            }
+            for cut in (0..after.len()).filter(|byte| before[*byte] != after[*byte]) {
+                let front = [&after[..=cut], &before[cut + 1..]].concat();
+                let back = [&before[..cut], &after[cut..]].concat();
+                for torn in [front, back] {
+                    let found = newest(&torn).unwrap();
+                    assert!(found == answered || found == written, "torn at {cut}: {found:?}");
+                }
+            }
+        }
+        drop(guard);
+        let mut rotten = std::fs::read(&path).unwrap();
+        rotten.iter_mut().step_by(COPY_BYTES).step_by(SLOT_COPIES).for_each(|byte| *byte ^= 1);
+        std::fs::write(&path, rotten).unwrap();
+        let guard = Guard::open(&path, NODE, false).unwrap();
+        assert_eq!(guard.cosigned(), Some((4, [1; 32])));
+        let copies = std::fs::read(&path).unwrap();
+        let (first, second) = copies.split_at(COPY_BYTES * SLOT_COPIES);
+        let newest_slot = if guard.row().turn.is_multiple_of(2) { first } else { second };
+        assert_eq!(newest_slot, slot(&guard.row()), "opened again, there are two good copies");
+    }
+
+    #[test]
+    fn after_a_failed_write_nothing_is_promised_until_the_guard_is_opened_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("guard");
+        let guard = Guard::open(&path, NODE, true).unwrap();
+        guard.record_cosigned(1, [1; 32], None).unwrap();
+        let writable = std::mem::replace(&mut guard.kept().file, File::open(&path).unwrap());
+        assert!(matches!(guard.record_cosigned(2, [2; 32], None), Err(CosignError::File(_))));
+        guard.kept().file = writable;
+        assert!(matches!(guard.record_cosigned(2, [2; 32], None), Err(CosignError::File(_))));
+        assert_eq!(guard.cosigned(), Some((1, [1; 32])));
+        drop(guard);
+        Guard::open(&path, NODE, false).unwrap().record_cosigned(2, [2; 32], None).unwrap();
     }
 
     #[test]
@@ -278,8 +410,13 @@ mod tests {
             vote: Some(Vote::new_committed(4, 2).into()),
             log_id: Some(log_id(4, 20).into()),
             cosigned: Some(CosignedRow { size: 10, root: [0xab; 32] }),
+            turn: 7,
         };
         let form = encoding::to_bytes(&row).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        assert_eq!(form, format!("8403830402f583040114820a5820{}", "ab".repeat(32)));
+        assert_eq!(form, format!("8503830402f583040114820a5820{}07", "ab".repeat(32)));
+        let slot = slot(&row);
+        assert_eq!(slot.len(), 8192);
+        assert_eq!(slot[..12], *b"\0\0\0\x57SRGUARD2");
+        assert_eq!(slot[..4096], slot[4096..]);
     }
 }

@@ -6,6 +6,7 @@
 
 mod certificate;
 mod files;
+mod statement;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use zeroize::Zeroizing;
 
 pub use certificate::{CertificateFacts, CertificateUse, IssuedBy, inspect, key_hash_of_certificate};
 pub use files::{write_private, write_public};
+pub use statement::{StatementKey, statement_key_of};
 
 /// How long an authority is good for, in days: twenty years, for what it signed must be explicable for as long as footage is kept.
 pub const AUTHORITY_DAYS: u32 = 20 * 365 + 5;

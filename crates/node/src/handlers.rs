@@ -19,6 +19,7 @@ mod organisation;
 mod profile;
 mod record;
 mod request;
+mod secret;
 
 use std::sync::Arc;
 
@@ -34,6 +35,7 @@ use strongroom_proto::{
     ledger::ledger_service_server::LedgerServiceServer, mandate::mandate_service_server::MandateServiceServer,
     organisation::organisation_service_server::OrganisationServiceServer,
     profile::profile_service_server::ProfileServiceServer, request::request_service_server::RequestServiceServer,
+    secret::secret_service_server::SecretServiceServer,
 };
 use strongroom_types::limits;
 use tonic::service::Routes;
@@ -62,6 +64,7 @@ pub(crate) fn routes<H: Health>(node: &Arc<Node>, edge: Edge, health: HealthServ
         .add_service(sized!(RequestServiceServer, request::Requests(edge.clone())))
         .add_service(sized!(MandateServiceServer, mandate::Mandates(edge.clone())))
         .add_service(sized!(DisposalServiceServer, disposal::Disposals(edge.clone())))
+        .add_service(sized!(SecretServiceServer, secret::Secrets(edge.clone())))
         .add_service(sized!(InspectionServiceServer, inspection::Inspections(edge.clone())))
         .add_service(sized!(AccessServiceServer, access::Access(edge.clone())))
         .add_service(sized!(AdminServiceServer, admin::Admin(edge.clone())))

@@ -285,7 +285,8 @@ pub(crate) fn open_clock_key(config: &Config, own: &NodeRow) -> anyhow::Result<C
     Ok(key)
 }
 
-/// Every node has a cosigner key; a voter has the others besides, and no other node may.
+/// Every node has a cosigner key. A voter has the others besides, and so has one that is to take a voter's place: it holds
+/// them ready and uses them for nobody's footage until it votes.
 pub(crate) fn open_secrets(config: &Config, genesis: &Genesis, own: &NodeRow) -> anyhow::Result<Option<VoterSecrets>> {
     let registered: VerifierKey =
         own.cosigner_vkey.parse().context("could not read the cosigner key that is registered")?;
@@ -297,10 +298,9 @@ pub(crate) fn open_secrets(config: &Config, genesis: &Genesis, own: &NodeRow) ->
         own.id
     );
     match (&config.keys.voter, own.voter) {
-        (Some(paths), true) => Ok(Some(open_voter_secrets(paths, genesis, cosigner)?)),
+        (Some(paths), _) => Ok(Some(open_voter_secrets(paths, genesis, cosigner)?)),
         (None, false) => Ok(None),
         (None, true) => bail!("{} is a voter: the configuration must name key-encryption-key and log", own.id),
-        (Some(_), false) => bail!("{} is no voter and must not hold key-encryption-key and log", own.id),
     }
 }
 

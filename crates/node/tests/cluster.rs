@@ -166,7 +166,11 @@ async fn asks_and_approves(cluster: &mut Cluster, items: &[&Bytes]) -> String {
     assert_eq!(asked.state(), RequestState::Pending);
     assert!(asked.missing[0].contains("approver"), "{:?}", asked.missing);
     let mut early = AccessServiceClient::new(cluster.channel("archivist", 0));
-    let begin = BeginCopyOutRequest { idempotency_key: "early".to_owned(), request_id: asked.request_id.clone() };
+    let begin = BeginCopyOutRequest {
+        idempotency_key: "early".to_owned(),
+        request_id: asked.request_id.clone(),
+        ..Default::default()
+    };
     let refused = early.begin_copy_out(begin).await.expect_err("nobody approved");
     assert_eq!(reason(&refused), Reason::ApprovalMissing);
     let mut approver = RequestServiceClient::new(cluster.channel("approver", 2));
@@ -179,7 +183,11 @@ async fn asks_and_approves(cluster: &mut Cluster, items: &[&Bytes]) -> String {
 
 async fn copies_out(cluster: &mut Cluster, node: usize, request: &str, expected: &[(&Bytes, &[u8])]) -> Bytes {
     let mut archivist = AccessServiceClient::new(cluster.channel("archivist", node));
-    let begin = BeginCopyOutRequest { idempotency_key: "copy".to_owned(), request_id: request.to_owned() };
+    let begin = BeginCopyOutRequest {
+        idempotency_key: "copy".to_owned(),
+        request_id: request.to_owned(),
+        ..Default::default()
+    };
     let begun = archivist.begin_copy_out(begin).await.expect("begun").into_inner();
     assert_eq!(begun.items.len(), expected.len());
     assert!(begun.items.iter().all(|item| !item.receipt.is_empty()));

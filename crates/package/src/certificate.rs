@@ -435,7 +435,7 @@ impl Story {
     }
 }
 
-fn check_signed(seq: RecordSeq, signed: &SignedStatement) -> Result<(), CertificateError> {
+pub(crate) fn check_signed(seq: RecordSeq, signed: &SignedStatement) -> Result<(), CertificateError> {
     let holds =
         signed.vkey.parse::<VerifierKey>().is_ok_and(|key| key.verifies_statement(&signed.message, &signed.signature));
     if holds {

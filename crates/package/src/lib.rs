@@ -18,6 +18,7 @@ pub mod draw;
 pub mod evidence;
 pub mod facts;
 pub mod receipt;
+pub mod removal;
 pub mod verify;
 
 pub use certificate::{Certificate, CertificateError, CertificateVerdict, DisposalRecords};
@@ -26,6 +27,7 @@ pub use draw::{DrawError, DrawProof, DrawRecords, DrawVerdict};
 pub use evidence::{Evidence, EvidenceError};
 pub use facts::{FactsError, RecordFacts, SealFacts, VoterChangeFacts};
 pub use receipt::{Receipt, ReceiptError};
+pub use removal::{REMOVAL_FORMAT, RemovalCertificate, RemovalRecords, RemovalVerdict};
 pub use verify::{ReceiptVerdict, Trust, verify_receipt};
 
 #[cfg(test)]

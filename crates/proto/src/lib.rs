@@ -53,6 +53,12 @@ pub mod disposal {
     tonic::include_proto!("strongroom.disposal.v1");
 }
 
+/// What may be a state secret.
+#[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
+pub mod secret {
+    tonic::include_proto!("strongroom.secret.v1");
+}
+
 /// Inspections.
 #[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)] // generated from commented `.proto` files
 pub mod inspection {

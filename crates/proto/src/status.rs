@@ -63,7 +63,9 @@ pub const fn code(reason: Reason) -> Code {
         | Reason::DisposalIncomplete
         | Reason::PermitInvalid
         | Reason::InDisposal
-        | Reason::PolicyLoosenRefused => Code::FailedPrecondition,
+        | Reason::PolicyLoosenRefused
+        | Reason::Removed
+        | Reason::SignatureInvalid => Code::FailedPrecondition,
         Reason::OriginalImmutable | Reason::AlreadyExists => Code::AlreadyExists,
         Reason::NoSuchAct => Code::Unimplemented,
         Reason::FieldMissing | Reason::TermMissing | Reason::InvalidArgument | Reason::IdempotencyKeyReused => {

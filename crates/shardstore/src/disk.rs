@@ -7,7 +7,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use strongroom_ledger::{Policy, TreeHead};
+use strongroom_ledger::{Policy, PolicyFingerprint, TreeHead};
 use strongroom_types::{ClusterId, DiskId, limits};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
@@ -17,7 +17,7 @@ use tokio::{
 use crate::{
     CheckpointProof, DiskMarker, DiskStat, DiskTrust, EraseError, ErasePermit, Erasure, ExpectedMarker, GetError,
     ListError, ListedShard, MarkerError, PAYLOAD_BYTES_MAX, PermitError, PermitProof, PutError, PutShard,
-    RecoveryReport, ShardAddress, ShardHeader, TrustError, VerifiedShard, crc32c,
+    RecoveryReport, ShardAddress, ShardHeader, TrustError, VerifiedShard, VoterChangeProof, crc32c,
     index::{Index, Opened},
     marker,
     queue::{Closed, EraseJob, Job, PutJob, Queue},
@@ -290,7 +290,7 @@ impl Disk {
         let disk = self.shared.disk;
         let mut trust = self.trust.lock().unwrap_or_else(PoisonError::into_inner);
         match &*trust {
-            Ok(pinned) if pinned.policy == *policy => Ok(()),
+            Ok(trust) if trust.pinned == policy.fingerprint() => Ok(()),
             Ok(_) => Err(TrustError::OtherPolicy { disk }),
             Err(TrustError::NotPinned { .. }) => {
                 let pinned = DiskTrust::pinned(disk, self.cluster, policy.clone());
@@ -309,6 +309,28 @@ impl Disk {
     pub fn trusted(&self) -> Result<TreeHead, TrustError> {
         let trust = self.trust.lock().unwrap_or_else(PoisonError::into_inner);
         trust.as_ref().map(|trust| trust.newest).map_err(Clone::clone)
+    }
+
+    /// The policy that it believes now.
+    ///
+    /// # Errors
+    /// [`TrustError`] where it believes nobody.
+    pub fn policy(&self) -> Result<PolicyFingerprint, TrustError> {
+        let trust = self.trust.lock().unwrap_or_else(PoisonError::into_inner);
+        trust.as_ref().map(|trust| trust.policy.fingerprint()).map_err(Clone::clone)
+    }
+
+    /// Shows it that a voter was replaced, which it verifies under the voters before and remembers; durable when it
+    /// returns. Blocks for a sync.
+    ///
+    /// # Errors
+    /// [`PermitError`]; then it believes whom it did before.
+    pub fn succeed(&self, change: &VoterChangeProof) -> Result<(), PermitError> {
+        let mut trust = self.trust.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = trust.as_ref().map_err(Clone::clone)?.succeeded(change)?;
+        trust::write(&self.shared.path, &next)?;
+        *trust = Ok(next);
+        Ok(())
     }
 
     /// Verifies a permit and remembers its checkpoint; durable when it returns. Blocks for a sync.

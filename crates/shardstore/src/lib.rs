@@ -54,7 +54,7 @@ pub use disk::{Disk, DiskConfig, OpenError, StoreSettings};
 pub use local::LocalShards;
 pub use marker::{DiskMarker, ExpectedMarker, MarkerError};
 pub use memory::{MemoryFault, MemoryShards};
-pub use permit::{CheckpointProof, ErasePermit, EraseScope, Erasure, PermitError, PermitProof};
+pub use permit::{CheckpointProof, ErasePermit, EraseScope, Erasure, PermitError, PermitProof, VoterChangeProof};
 pub use recovery::{DamagedRange, RecoveryReport};
 pub use shard::{Corruption, PAYLOAD_BYTES_MAX, PutShard, ShardAddress, ShardHeader, VerifiedShard, crc32c};
 pub use store::{DiskKeeper, DiskStat, DiskState, EraseError, GetError, ListError, ListedShard, PutError, ShardStore};

@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, path::PathBuf, thread};
 
 use async_trait::async_trait;
-use strongroom_ledger::{Policy, TreeHead};
+use strongroom_ledger::{Policy, PolicyFingerprint, TreeHead};
 use strongroom_types::DiskId;
 
 use crate::{
     CheckpointProof, Disk, DiskConfig, DiskKeeper, DiskStat, DiskState, EraseError, ErasePermit, Erasure,
     ExpectedMarker, GetError, ListError, ListedShard, OpenError, PermitError, PermitProof, PutError, PutShard,
-    RecoveryReport, ShardAddress, ShardHeader, ShardStore, StoreSettings, TrustError, VerifiedShard,
+    RecoveryReport, ShardAddress, ShardHeader, ShardStore, StoreSettings, TrustError, VerifiedShard, VoterChangeProof,
 };
 
 /// The disks of a node by id. A disk whose files fail does not keep the others from serving; a wrong disk does.
@@ -86,6 +86,22 @@ impl LocalShards {
     /// As there; [`PermitError`] where the disk is not here or could not be opened.
     pub fn trusted(&self, disk: DiskId) -> Result<TreeHead, PermitError> {
         Ok(self.open_disk(disk)?.trusted()?)
+    }
+
+    /// See [`Disk::policy`].
+    ///
+    /// # Errors
+    /// As there; [`PermitError`] where the disk is not here or could not be opened.
+    pub fn policy(&self, disk: DiskId) -> Result<PolicyFingerprint, PermitError> {
+        Ok(self.open_disk(disk)?.policy()?)
+    }
+
+    /// See [`Disk::succeed`].
+    ///
+    /// # Errors
+    /// As there; [`PermitError`] where the disk is not here or could not be opened.
+    pub fn succeed(&self, disk: DiskId, change: &VoterChangeProof) -> Result<(), PermitError> {
+        self.open_disk(disk)?.succeed(change)
     }
 
     /// See [`Disk::admit`].

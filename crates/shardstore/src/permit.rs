@@ -5,7 +5,7 @@
 //!                                                                └─ consistency ─▶ the newest checkpoint that it verified
 //! ```
 
-use strongroom_custody::erasure::{NoPermit, Permitted, permitted};
+use strongroom_custody::erasure::{NoPermit, PermitKind, Permitted, permitted};
 use strongroom_ledger::{ConsistencyProof, Leaf, ProofError, Salt, TlogProof, TreeHead, commitment};
 use strongroom_types::{
     ChunkIndex, ClusterId, DiskId, EraseList, EraseTarget, ErrorKind, ItemId, PlacementEpoch, Reason, RecordSeq,
@@ -70,6 +70,8 @@ impl From<EraseTarget> for EraseScope {
 /// A committed decision to erase, with everything by which a disk checks it. Nothing in it is believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PermitProof {
+    /// Of which kind the order is: its record has to be of the same.
+    pub kind: PermitKind,
     /// What goes.
     pub list: EraseList,
     /// The exact bytes of the record that commits to the list.
@@ -91,6 +93,24 @@ pub struct CheckpointProof {
     /// The exact bytes of the checkpoint, with its cosignatures.
     pub note: Vec<u8>,
     /// From the newest checkpoint that the disk has verified to this one.
+    pub consistency: ConsistencyProof,
+}
+
+/// That a voter was replaced, with everything by which a disk that believes the voters before checks it. Nothing in it is
+/// believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VoterChangeProof {
+    /// The exact bytes of the record, which names the next policy by its fingerprint.
+    pub record: Vec<u8>,
+    /// The salt of its commitment.
+    pub salt: Salt,
+    /// Its leaf.
+    pub leaf: Leaf,
+    /// From the leaf to a checkpoint that the voters before cosigned.
+    pub proof: TlogProof,
+    /// Text of the next policy.
+    pub next: String,
+    /// From the newest checkpoint that the disk has verified to that one.
     pub consistency: ConsistencyProof,
 }
 
@@ -116,6 +136,14 @@ pub enum PermitError {
         expected: ClusterId,
         /// The record's.
         found: ClusterId,
+    },
+    /// The record is of another kind than the order: a disposal is none by a removal's record, nor the other way round.
+    #[error("the order is of a {ordered}, the record permits a {found}", ordered = ordered.name(), found = found.name())]
+    OtherKind {
+        /// The order's.
+        ordered: PermitKind,
+        /// The record's.
+        found: PermitKind,
     },
     /// The list is not the one that was decided.
     #[error("the list of what is erased is not the one that record {seq} commits to")]
@@ -143,6 +171,14 @@ pub enum PermitError {
         #[source]
         source: ProofError,
     },
+    /// The record does not lead from the pinned voters to the ones that are told.
+    #[error("record {seq} does not lead to these voters: {why}")]
+    NoVoterChange {
+        /// The record.
+        seq: RecordSeq,
+        /// What does not fit.
+        why: String,
+    },
     /// The store is shutting down.
     #[error("could not reach the shard store: {why}")]
     Unavailable {
@@ -160,10 +196,12 @@ impl PermitError {
             Self::Trust(_) => Reason::DiskUnavailable,
             Self::Record(_)
             | Self::OtherCluster { .. }
+            | Self::OtherKind { .. }
             | Self::OtherList { .. }
             | Self::OtherRecord { .. }
             | Self::NotProved(_)
-            | Self::NotContinued { .. } => Reason::PermitInvalid,
+            | Self::NotContinued { .. }
+            | Self::NoVoterChange { .. } => Reason::PermitInvalid,
             Self::Unavailable { .. } => Reason::Overloaded,
         }
     }
@@ -193,9 +231,12 @@ impl ErasePermit {
     /// [`PermitError`] naming the first thing that is wrong.
     pub fn verify(trust: &DiskTrust, proof: &PermitProof) -> Result<(Self, TreeHead), PermitError> {
         let seq = proof.leaf.seq;
-        let Permitted { cluster, root, count } = permitted(&proof.record)?;
+        let Permitted { cluster, root, count, kind } = permitted(&proof.record)?;
         if cluster != trust.cluster || trust.policy.origin().cluster() != Some(cluster) {
             return Err(PermitError::OtherCluster { expected: trust.cluster, found: cluster });
+        }
+        if kind != proof.kind {
+            return Err(PermitError::OtherKind { ordered: proof.kind, found: kind });
         }
         if (proof.list.root(), proof.list.count()) != (root, count) {
             return Err(PermitError::OtherList { seq });

@@ -2,8 +2,9 @@
 //!
 //! `strongroom-trust.cbor` lies beside the marker and is a CBOR sequence of two items, like it: the trust as an array, and
 //! the crc32c of the first item's bytes. The policy is pinned once, from the genesis file whose digest the marker
-//! holds; the checkpoint only moves to a newer one that was proved to continue it, and has moved, durably, before
-//! anything is erased under it. So a disk that was shown the ledger once cannot be shown a shorter or another one.
+//! holds, and moves on only by records of replaced voters that a majority of the voters before cosigned; the checkpoint
+//! only moves to a newer one that was proved to continue it, and has moved, durably, before anything is erased under it.
+//! So a disk that was shown the ledger once cannot be shown a shorter or another one.
 
 use std::{
     fs::{self, File},
@@ -11,13 +12,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use strongroom_ledger::{ConsistencyProof, Policy, ProofError, TreeHead};
+use strongroom_custody::voters::next_policy;
+use strongroom_ledger::{ConsistencyProof, Policy, PolicyFingerprint, ProofError, TreeHead, commitment};
 use strongroom_types::{ClusterId, DiskId, TreeHash};
 
 use crate::{
     crc32c,
     marker::sync_folder,
-    permit::{CheckpointProof, PermitError},
+    permit::{CheckpointProof, PermitError, VoterChangeProof},
 };
 
 /// Name of the file in a disk's folder.
@@ -37,6 +39,8 @@ pub struct DiskTrust {
     pub policy: Policy,
     /// The newest checkpoint that it has verified; before the first, the empty tree.
     pub newest: TreeHead,
+    /// The policy that was pinned first.
+    pub pinned: PolicyFingerprint,
 }
 
 /// Why a disk's trust could not be read or kept. Nothing is erased then.
@@ -87,13 +91,16 @@ struct Stored {
     size: u64,
     #[n(4)]
     root: TreeHash,
+    #[cbor(n(5), with = "minicbor::bytes")]
+    pinned: [u8; 32],
 }
 
 impl DiskTrust {
     /// The trust of a disk that has verified no checkpoint yet.
     #[must_use]
-    pub const fn pinned(disk: DiskId, cluster: ClusterId, policy: Policy) -> Self {
-        Self { disk, cluster, policy, newest: TreeHead::EMPTY }
+    pub fn pinned(disk: DiskId, cluster: ClusterId, policy: Policy) -> Self {
+        let pinned = policy.fingerprint();
+        Self { disk, cluster, policy, newest: TreeHead::EMPTY, pinned }
     }
 
     /// The trust once the disk has been shown a checkpoint, where a majority of its voters cosigned it and it continues the
@@ -102,6 +109,23 @@ impl DiskTrust {
         let verified = self.policy.verify(&proof.note).map_err(ProofError::Policy).map_err(PermitError::NotProved)?;
         self.check_continued(verified.head(), &proof.consistency)?;
         Ok(Self { newest: verified.head(), ..self.clone() })
+    }
+
+    /// The trust once a voter was replaced, where a majority of the voters before cosigned the record of it.
+    pub(crate) fn succeeded(&self, change: &VoterChangeProof) -> Result<Self, PermitError> {
+        let seq = change.leaf.seq;
+        let wrong = |why: String| PermitError::NoVoterChange { seq, why };
+        if commitment::commit(&change.salt, &change.record) != change.leaf.commitment {
+            return Err(PermitError::OtherRecord { seq });
+        }
+        let verified = change.proof.verify(&change.leaf, &self.policy).map_err(PermitError::NotProved)?;
+        self.check_continued(verified.head(), &change.consistency)?;
+        let says = next_policy(&change.record).map_err(wrong)?;
+        let next = Policy::parse_canonical(&change.next).map_err(|error| wrong(error.to_string()))?;
+        if *next.fingerprint().as_bytes() != says || next.origin() != self.policy.origin() {
+            return Err(wrong("it names another policy".to_owned()));
+        }
+        Ok(Self { policy: next, newest: verified.head(), ..self.clone() })
     }
 
     /// Refuses a tree that does not continue the newest one: an older one, or one of a fork.
@@ -113,7 +137,8 @@ impl DiskTrust {
 
     fn encode(&self) -> Vec<u8> {
         let TreeHead { size, root } = self.newest;
-        let stored = Stored { disk: self.disk, cluster: self.cluster, policy: self.policy.to_string(), size, root };
+        let (disk, cluster, policy) = (self.disk, self.cluster, self.policy.to_string());
+        let stored = Stored { disk, cluster, policy, size, root, pinned: *self.pinned.as_bytes() };
         let mut bytes = minicbor::to_vec(stored).expect("encoding into memory cannot fail");
         let checksum = crc32c(&bytes);
         bytes.extend(minicbor::to_vec(checksum).expect("encoding into memory cannot fail"));
@@ -133,7 +158,8 @@ impl DiskTrust {
         }
         let policy = Policy::parse_canonical(&stored.policy).map_err(|error| error.to_string())?;
         let newest = TreeHead { size: stored.size, root: stored.root };
-        Ok(Self { disk: stored.disk, cluster: stored.cluster, policy, newest })
+        let pinned = PolicyFingerprint::new(stored.pinned);
+        Ok(Self { disk: stored.disk, cluster: stored.cluster, policy, newest, pinned })
     }
 }
 

@@ -252,6 +252,11 @@ counted_id! {
     BatchId, u64, "DSP-"
 }
 counted_id! {
+    /// A removal to a classified carrier 移交涉密载体. Shown as `RMV-1`. Batches and removals are numbered in one sequence: what
+    /// disks and replicas do for either is kept under its number.
+    RemovalId, u64, "RMV-"
+}
+counted_id! {
     /// A draw of a sample for inspection 抽样. Shown as `DRAW-1`.
     DrawId, u64, "DRAW-"
 }

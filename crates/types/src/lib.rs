@@ -25,8 +25,8 @@ pub use digest::{
 pub use erase::{EraseList, EraseListError, EraseTarget};
 pub use id::{
     ActivityId, BatchId, CaseId, ChunkIndex, ClusterId, CorrectionId, DeviceId, DiskId, DistrictName, DrawId, HoldId,
-    IdempotencyKey, ItemId, NodeId, PlacementEpoch, PrincipalId, ProfileName, RecordSeq, RequestId, SessionId,
-    ShardIndex, UnitId, UploadEpoch, VolumeId,
+    IdempotencyKey, ItemId, NodeId, PlacementEpoch, PrincipalId, ProfileName, RecordSeq, RemovalId, RequestId,
+    SessionId, ShardIndex, UnitId, UploadEpoch, VolumeId,
 };
 pub use reason::{ErrorKind, Reason, Refusal};
 pub use role::Role;

@@ -36,6 +36,8 @@ pub const QUERY_HOLDS_MAX: usize = 200;
 pub const SECOND_STEP_MS: i64 = 30 * 24 * 3600 * 1000;
 /// An approved correction can be withdrawn for this long, by the compliance clock.
 pub const CORRECTION_MS: i64 = 7 * 24 * 3600 * 1000;
+/// Most outages of the compliance clock that one correction names.
+pub const OUTAGES_CORRECTED_MAX: usize = 16;
 /// Most time that one tick of the compliance clock credits; what passed beyond it counts as an outage.
 pub const CLOCK_GAP_MS_MAX: i64 = 60 * 1000;
 /// Most by which a trial clock is set ahead at once: a hundred years.
@@ -48,6 +50,10 @@ pub const ERASE_TARGETS_MAX: usize = 1000;
 pub const BASIS_BYTES_MAX: usize = 512;
 /// Compliance time that a proposed disposal waits for objections before it can be approved.
 pub const DISPOSAL_COOLING_MS: i64 = 7 * 24 * 3600 * 1000;
+/// Most items in one removal: its record holds the digests of all of them.
+pub const REMOVAL_ITEMS_MAX: usize = 100;
+/// Most copies that one removal lists.
+pub const COPIES_MAX: usize = 500;
 /// The furthest that compliance time and wall clocks may be apart, outages taken off, before disposal freezes.
 pub const CLOCK_APART_MS_MAX: i64 = 24 * 3600 * 1000;
 /// Most rows of disposed items that one command sweeps.
@@ -161,7 +167,7 @@ const _: () = assert!(CHUNK_BYTES + 65536 < MESSAGE_BYTES_MAX, "a 1+m shard is a
 const _: () = assert!(UPLOAD_CHUNKS_IN_FLIGHT <= GATEWAY_CHUNKS_IN_FLIGHT);
 const _: () =
     assert!(UPLOAD_STREAMS_PER_CALLER_MAX < UPLOAD_STREAMS_MAX && READ_STREAMS_PER_CALLER_MAX < READ_STREAMS_MAX);
-const _: () = assert!(DISPOSAL_ITEMS_MAX <= ERASE_TARGETS_MAX);
+const _: () = assert!(DISPOSAL_ITEMS_MAX <= ERASE_TARGETS_MAX && REMOVAL_ITEMS_MAX <= ERASE_TARGETS_MAX);
 const _: () = assert!(DISPOSAL_ITEMS_MAX * (BASIS_BYTES_MAX + 32) < BATCH_BYTES_MAX, "a proposal fits one entry");
 const _: () = assert!(TICKET_RECHECK_MS < TICKET_MS);
 const _: () = assert!(DISK_RESERVE_PERCENT < 100);

@@ -149,6 +149,10 @@ reasons! {
     59 InDisposal "IN_DISPOSAL" RefusedByPolicy;
     /// A profile's version would take something from items that are stored.
     45 PolicyLoosenRefused "POLICY_LOOSEN_REFUSED" RefusedByPolicy;
+    /// The item was transferred to a classified carrier.
+    170 Removed "REMOVED" RefusedByPolicy;
+    /// What the receiver of a carrier has to sign is not signed, or the signature is not over it.
+    171 SignatureInvalid "SIGNATURE_INVALID" RefusedByPolicy;
 }
 
 impl fmt::Display for Reason {

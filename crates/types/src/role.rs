@@ -42,11 +42,14 @@ pub enum Role {
     /// Reads the ledger; sees no footage 审计员.
     #[n(11)]
     Auditor,
+    /// Secrecy office 保密办: decides on what may be a state secret; sees no footage.
+    #[n(12)]
+    Secrecy,
 }
 
 impl Role {
     /// Every role, in stored order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Recorder,
         Self::Station,
         Self::Custodian,
@@ -59,6 +62,7 @@ impl Role {
         Self::Ops,
         Self::Security,
         Self::Auditor,
+        Self::Secrecy,
     ];
 
     /// The name used in profiles, on the wire and on the command line.
@@ -77,6 +81,7 @@ impl Role {
             Self::Ops => "ops",
             Self::Security => "security",
             Self::Auditor => "auditor",
+            Self::Secrecy => "secrecy",
         }
     }
 }

@@ -85,6 +85,7 @@ int_key!(
     crate::VolumeId,
     crate::RequestId,
     crate::BatchId,
+    crate::RemovalId,
     crate::DrawId,
     crate::RecordSeq,
     crate::ChunkIndex,

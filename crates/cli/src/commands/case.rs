@@ -255,6 +255,7 @@ async fn items(globals: &Globals, client: &Client, case: &CaseId) -> Result<(), 
                 "by": binding.by,
                 "record": binding.record_seq,
                 "correction": shown::some(&binding.correction_id),
+                "gone": shown::some(&binding.gone),
             })
         })
         .collect();
@@ -265,9 +266,13 @@ async fn items(globals: &Globals, client: &Client, case: &CaseId) -> Result<(), 
                 binding.by.clone(),
                 format!("#{}", binding.record_seq),
                 binding.correction_id.clone(),
+                binding.gone.clone(),
             ]
         };
-        page.table(&["item", "bound by", "record", "correction"], &bindings.iter().map(row).collect::<Vec<_>>());
+        page.table(
+            &["item", "bound by", "record", "correction", "not here"],
+            &bindings.iter().map(row).collect::<Vec<_>>(),
+        );
     })
 }
 

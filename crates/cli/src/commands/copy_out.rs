@@ -9,7 +9,7 @@ use strongroom_client::{CopiedItem, CopyOutProgress};
 use strongroom_types::RequestId;
 
 use crate::failure::Failure;
-use crate::output::short_size;
+use crate::output::{Output, short_size};
 use crate::session::{Globals, Usual};
 
 /// What to copy out. Run again after it broke off, it goes on and spends no second use.
@@ -27,26 +27,9 @@ impl CopyOut {
     pub(crate) async fn run(self, globals: &Globals) -> Result<(), Failure> {
         let output = globals.output();
         let client = globals.client(Usual::Archivist)?;
-        let mut current: Option<(usize, ProgressBar)> = None;
-        let copied = client
-            .copy_out(self.request, &self.to, |progress: CopyOutProgress| {
-                let bar = match current.take() {
-                    Some((index, bar)) if index == progress.index => bar,
-                    earlier => {
-                        if let Some((_, bar)) = earlier {
-                            bar.finish_and_clear();
-                        }
-                        let name = format!("{}/{} {}", progress.index + 1, progress.count, progress.name);
-                        output.bar(&name, progress.total_bytes)
-                    }
-                };
-                bar.set_position(progress.done_bytes);
-                current = Some((progress.index, bar));
-            })
-            .await;
-        if let Some((_, bar)) = current {
-            bar.finish_and_clear();
-        }
+        let mut bars = Bars::new(output);
+        let copied = client.copy_out(self.request, &self.to, |progress| bars.tell(&progress)).await;
+        bars.finish();
         let copied = copied?;
         let json = json!({
             "request": copied.request.to_string(),
@@ -64,7 +47,40 @@ impl CopyOut {
     }
 }
 
-fn item_json(item: &CopiedItem) -> Value {
+/// A bar for each file, one after another.
+pub(super) struct Bars {
+    output: Output,
+    current: Option<(usize, ProgressBar)>,
+}
+
+impl Bars {
+    pub(super) const fn new(output: Output) -> Self {
+        Self { output, current: None }
+    }
+
+    pub(super) fn tell(&mut self, progress: &CopyOutProgress) {
+        let bar = match self.current.take() {
+            Some((index, bar)) if index == progress.index => bar,
+            earlier => {
+                if let Some((_, bar)) = earlier {
+                    bar.finish_and_clear();
+                }
+                let name = format!("{}/{} {}", progress.index + 1, progress.count, progress.name);
+                self.output.bar(&name, progress.total_bytes)
+            }
+        };
+        bar.set_position(progress.done_bytes);
+        self.current = Some((progress.index, bar));
+    }
+
+    pub(super) fn finish(self) {
+        if let Some((_, bar)) = self.current {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+pub(super) fn item_json(item: &CopiedItem) -> Value {
     json!({
         "item": item.item.to_string(),
         "path": item.path.display().to_string(),

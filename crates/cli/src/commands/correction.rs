@@ -1,15 +1,18 @@
-//! `strongroom correction`: how a mistake about the keeping of an item is made good without editing anything.
+//! `strongroom correction`: how a mistake about the keeping of an item, or an outage that a wrong clock recorded, is made
+//! good without editing anything.
 
 use clap::Subcommand;
 use serde_json::{Value, json};
 use strongroom_client::{Client, Page};
 use strongroom_proto::correction::{
-    Archive, Binding, Correction as WireCorrection, CorrectionState, Mark, Step, mistake::Kind,
+    Archive, Binding, Correction as WireCorrection, CorrectionState, Mark, Outages, PlanOutagesResponse, RightOutage,
+    Step, mistake::Kind,
 };
 use strongroom_types::{CaseId, CorrectionId, ItemId, UnixMillis};
 
 use crate::failure::Failure;
 use crate::items;
+use crate::parse::{self, length_text};
 use crate::session::{Globals, Usual};
 use crate::shown;
 
@@ -98,6 +101,25 @@ pub(crate) enum Propose {
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
+    /// Outages of the compliance clock that wrong wall clocks recorded, or did not
+    ///
+    /// Taken only where all outages then explain the wall clocks as they are. Nothing ends by it: compliance time stays.
+    ///
+    /// Example: strongroom correction propose outages 41=0s --reason 断电后墙上时钟快十年 --dry-run
+    Outages {
+        /// Record of an outage, as `cluster clock` shows, and its right length, such as 41=0s or 41=3d4h
+        #[arg(value_name = "RECORD=LENGTH", value_parser = parse::outage, required_unless_present = "unrecorded")]
+        outages: Vec<(u64, i64)>,
+        /// Time that no record names: how much more there was, such as 3d, or less, such as -3d
+        #[arg(long, value_name = "LENGTH", value_parser = parse::length, allow_hyphen_values = true)]
+        unrecorded: Option<i64>,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Only show what it would come to
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 impl Propose {
@@ -122,6 +144,9 @@ impl Propose {
                 };
                 (Kind::Archive(archive), reason)
             }
+            Self::Outages { outages, unrecorded, reason, dry_run: _ } => {
+                (Kind::Outages(wire_outages(&outages, unrecorded)), reason)
+            }
         }
     }
 }
@@ -131,6 +156,10 @@ impl Correction {
     pub(crate) async fn run(self, globals: &Globals) -> Result<(), Failure> {
         let client = globals.client(Usual::Legal)?;
         let shown = match self {
+            Self::Propose(Propose::Outages { outages, unrecorded, dry_run: true, .. }) => {
+                let planned = client.plan_outages(wire_outages(&outages, unrecorded)).await?;
+                return show_plan(globals, &planned);
+            }
             Self::Propose(propose) => {
                 let (mistake, reason) = propose.wire();
                 client.propose_correction(mistake, &reason).await?
@@ -153,6 +182,51 @@ impl Correction {
             ]);
         })
     }
+}
+
+fn wire_outages(outages: &[(u64, i64)], unrecorded: Option<i64>) -> Outages {
+    let recorded =
+        outages.iter().map(|(record, right_ms)| RightOutage { record_seq: Some(*record), right_ms: *right_ms });
+    let unrecorded = unrecorded.map(|right_ms| RightOutage { record_seq: None, right_ms });
+    Outages { outages: recorded.chain(unrecorded).collect() }
+}
+
+fn show_plan(globals: &Globals, planned: &PlanOutagesResponse) -> Result<(), Failure> {
+    let left_ms = |explained_ms: i64| planned.apart_ms.saturating_sub(explained_ms);
+    let (before_ms, after_ms) = (planned.explained_before_ms, planned.explained_after_ms);
+    let state = |explained_ms: i64| json!({ "explained_ms": explained_ms, "unexplained_ms": left_ms(explained_ms) });
+    let json = json!({
+        "behind_ms": planned.apart_ms,
+        "before": state(before_ms),
+        "after": state(after_ms),
+        "fits": planned.reason.is_empty(),
+        "reason": shown::some(&planned.reason),
+        "rule": shown::some(&planned.rule),
+        "message": shown::some(&planned.message),
+        "remedy": shown::some(&planned.remedy),
+    });
+    let output = globals.output();
+    output.show(&json, |page| {
+        page.facts(&[("clock behind wall", length_text(planned.apart_ms))]);
+        page.line("");
+        let row = |what: &str, explained_ms: i64| {
+            vec![what.to_owned(), length_text(explained_ms), length_text(left_ms(explained_ms))]
+        };
+        let rows = [
+            row(output.pick("before", "更正前"), before_ms),
+            row(output.pick("after", "更正后"), after_ms),
+        ];
+        page.table(&["correction", "explained by outages", "unexplained"], &rows);
+        page.line("");
+        if planned.reason.is_empty() {
+            page.line(output.pick(
+                "It fits. Once both offices want it and seven days have passed, disposal thaws; compliance time stays as it is.",
+                "可以更正。两个岗位同意并满七天后解除冻结；合规时钟不变。",
+            ));
+        } else {
+            page.line(format!("{} ({}): {}; {}", planned.reason, planned.rule, planned.message, planned.remedy));
+        }
+    })
 }
 
 async fn list(globals: &Globals, client: &Client) -> Result<(), Failure> {
@@ -192,6 +266,13 @@ fn mistake_text(correction: &WireCorrection) -> String {
             let date = shown::time(archive.date_unix_ms);
             format!("archive #{} {} → {date} {term}", archive.record_seq, archive.case_id)
         }
+        Some(Kind::Outages(wrong)) => {
+            let one = |right: &RightOutage| {
+                let name = right.record_seq.map_or_else(|| "unrecorded".to_owned(), |seq| format!("outage #{seq}"));
+                format!("{name} → {}", length_text(right.right_ms))
+            };
+            wrong.outages.iter().map(one).collect::<Vec<_>>().join(", ")
+        }
     }
 }
 
@@ -219,6 +300,7 @@ fn json(correction: &WireCorrection) -> Value {
         "approved": step(&correction.approved),
         "withdrawn": step(&correction.withdrawn),
         "in_force": correction.in_force_unix_ms.map(shown::time),
+        "in_force_record": correction.in_force_record_seq,
     })
 }
 

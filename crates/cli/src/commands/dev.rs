@@ -63,6 +63,9 @@ pub(crate) enum Dev {
         /// District that it stands in; the one with the fewest nodes without
         #[arg(long)]
         district: Option<String>,
+        /// Gives it a voter's keys as well, so that it can take a voter's place
+        #[arg(long)]
+        can_vote: bool,
     },
     /// Ends all nodes; their data stays
     Down {
@@ -123,7 +126,9 @@ impl Dev {
             Self::Stop { which } => end(&which, Signal::Terminate, STOP_PATIENCE, output).await,
             Self::Kill { which } => end(&which, Signal::Kill, KILL_PATIENCE, output).await,
             Self::Start { which } => start_again(&which, output).await,
-            Self::AddNode { at, district } => add_node(&at.dir, district, output).await,
+            Self::AddNode { at, district, can_vote } => {
+                add_node(&at.dir, node::NewNode { district, can_vote }, output).await
+            }
             Self::Down { at, delete } => down(&at.dir, delete, output).await,
         }
     }
@@ -185,9 +190,9 @@ async fn start_again(which: &Which, output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn add_node(dir: &Path, district: Option<String>, output: Output) -> Result<(), Failure> {
+async fn add_node(dir: &Path, new: node::NewNode, output: Output) -> Result<(), Failure> {
     let mut cluster = DevFolder::open(dir)?;
-    let name = node::add(&mut cluster, district, &clock::system()?)?;
+    let name = node::add(&mut cluster, new, &clock::system()?)?;
     process::start(&cluster.node(&name)?)?;
     health::wait(&cluster, slice::from_ref(&name), UP_PATIENCE).await?;
     let node = cluster.node(&name)?;

@@ -94,10 +94,9 @@ pub(crate) struct Propose {
 
 /// What is lost.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false, id = "what", args = ["disk", "replica"])]
 pub(crate) struct CloseLost {
     /// Disk
-    #[arg(long, value_name = "DISK")]
+    #[arg(long, value_name = "DISK", required_unless_present = "replica", conflicts_with = "replica")]
     disk: Option<DiskId>,
     /// Node whose replica of the metadata is lost, such as n3
     #[arg(long, value_name = "NODE")]

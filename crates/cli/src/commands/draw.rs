@@ -1,6 +1,5 @@
 //! `strongroom draw`: samples for spot checks, which nobody can steer and anybody can draw again.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -12,11 +11,11 @@ use strongroom_client::{Client, Page as ListPage};
 use strongroom_engine::receipt::CustodyRecords;
 use strongroom_package::{DrawError, DrawProof, DrawVerdict, Trust};
 use strongroom_proto::inspection::{Draw as WireDraw, DrawQuery, DrawState, DrawVoter, PreviewDrawResponse};
-use strongroom_types::{ActivityId, DeviceId, DrawId, NodeId, UnitId, UnixMillis};
+use strongroom_types::{DrawId, NodeId, UnixMillis};
 
+use crate::conditions::{Conditions, WireConditions};
 use crate::failure::Failure;
 use crate::output::Page;
-use crate::parse;
 use crate::receipts;
 use crate::session::{Globals, Usual};
 use crate::shown;
@@ -90,18 +89,6 @@ impl FromStr for Verified {
 /// A draw to record.
 #[derive(Debug, Args)]
 pub(crate) struct Record {
-    /// Only what this unit recorded; without it, the whole agency
-    #[arg(long, value_name = "UNIT")]
-    unit: Option<UnitId>,
-    /// Only what was recorded with this device
-    #[arg(long, value_name = "DEVICE")]
-    device: Option<DeviceId>,
-    /// Only what was recorded in this activity
-    #[arg(long, value_name = "ACTIVITY")]
-    activity: Option<ActivityId>,
-    /// Only what was ever labelled so; say it again for each
-    #[arg(long = "label", value_parser = parse::pair, value_name = "NAME=VALUE")]
-    labels: Vec<(String, String)>,
     /// Start of the period: what was recorded or sealed at this time or later
     #[arg(long, value_name = "TIME")]
     from: UnixMillis,
@@ -117,6 +104,8 @@ pub(crate) struct Record {
     /// Only counts what it would select from
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten, next_help_heading = "Only what fits all of these; without a unit, the whole agency's")]
+    conditions: Conditions,
 }
 
 impl Draw {
@@ -134,12 +123,12 @@ impl Draw {
 
 impl Record {
     async fn run(self, globals: &Globals, client: &Client) -> Result<(), Failure> {
-        let text = |name: Option<String>| name.unwrap_or_default();
+        let WireConditions { unit_id, device_id, activity_id, labels } = self.conditions.wire();
         let query = DrawQuery {
-            unit_id: text(self.unit.map(|unit| unit.to_string())),
-            device_id: text(self.device.map(|device| device.to_string())),
-            activity_id: text(self.activity.map(|activity| activity.to_string())),
-            labels: self.labels.into_iter().collect::<BTreeMap<_, _>>(),
+            unit_id,
+            device_id,
+            activity_id,
+            labels,
             from_unix_ms: Some(self.from.0),
             to_unix_ms: Some(self.to.0),
         };

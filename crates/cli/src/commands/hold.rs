@@ -1,17 +1,15 @@
 //! `strongroom hold`: named legal matters that forbid disposal of what they cover.
 
-use std::collections::BTreeMap;
-
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use strongroom_client::{Client, NewHold};
 use strongroom_proto::hold::{Counts, Hold as WireHold, HoldState, Query, Scope};
-use strongroom_types::{ActivityId, CaseId, DeviceId, HoldId, UnitId, UnixMillis, limits};
+use strongroom_types::{CaseId, HoldId, UnixMillis, limits};
 
+use crate::conditions::{Conditions, WireConditions};
 use crate::failure::Failure;
 use crate::items::{self, Items};
 use crate::output::Page as Shown;
-use crate::parse;
 use crate::session::{Globals, Usual};
 use crate::shown;
 
@@ -74,18 +72,8 @@ pub(crate) struct Covers {
     /// Case, with what is bound to it at any time; say it again for each
     #[arg(long = "case", value_name = "CASE")]
     cases: Vec<CaseId>,
-    /// Whatever was recorded by this unit, now or later; narrows with the conditions below
-    #[arg(long, value_name = "UNIT")]
-    unit: Option<UnitId>,
-    /// Whatever was recorded with this device
-    #[arg(long, value_name = "DEVICE")]
-    device: Option<DeviceId>,
-    /// Whatever was recorded in this activity
-    #[arg(long, value_name = "ACTIVITY")]
-    activity: Option<ActivityId>,
-    /// Whatever was ever labelled so; say it again for each
-    #[arg(long = "label", value_parser = parse::pair, value_name = "NAME=VALUE")]
-    labels: Vec<(String, String)>,
+    #[command(flatten, next_help_heading = "Whatever fits all of these, now or later")]
+    conditions: Conditions,
     /// Whatever was recorded or sealed at this time or later
     #[arg(long, value_name = "TIME")]
     from: Option<UnixMillis>,
@@ -113,11 +101,12 @@ impl Hold {
 impl Covers {
     /// What is to be covered, in calls that each take so many items.
     fn scopes(self) -> Result<Vec<Scope>, Failure> {
+        let WireConditions { unit_id, device_id, activity_id, labels } = self.conditions.wire();
         let query = Query {
-            unit_id: text(self.unit.as_ref()),
-            device_id: text(self.device.as_ref()),
-            activity_id: text(self.activity.as_ref()),
-            labels: self.labels.into_iter().collect::<BTreeMap<_, _>>(),
+            unit_id,
+            device_id,
+            activity_id,
+            labels,
             from_unix_ms: self.from.map(|from| from.0),
             to_unix_ms: self.to.map(|to| to.0),
         };
@@ -141,10 +130,6 @@ impl Covers {
         }
         Ok(scopes)
     }
-}
-
-fn text(name: Option<&impl ToString>) -> String {
-    name.map(ToString::to_string).unwrap_or_default()
 }
 
 impl Place {
@@ -242,7 +227,12 @@ fn hold_page(page: &mut Shown, hold: &WireHold) {
         ("released by", steps.join(", ")),
         ("release reason", hold.release_reason.clone()),
         ("missing for release", hold.missing.join("; ")),
+        ("removed", hold.removed_items.iter().map(removed_text).collect::<Vec<_>>().join(", ")),
     ]);
+}
+
+fn removed_text(removed: &strongroom_proto::hold::RemovedItem) -> String {
+    format!("{} ({})", hex::encode(&removed.item_id), removed.removal_id)
 }
 
 fn scope_text(hold: &WireHold) -> String {
@@ -294,6 +284,10 @@ fn hold_json(hold: &WireHold) -> Value {
         "placed_at": shown::time(hold.placed_at_unix_ms),
         "record": hold.record_seq,
         "items": hold.items,
+        "removed": hold.removed_items.iter().map(|removed| json!({
+            "item": hex::encode(&removed.item_id),
+            "removal": removed.removal_id,
+        })).collect::<Vec<_>>(),
         "cases": hold.case_ids,
         "queries": hold.queries.iter().map(query).collect::<Vec<_>>(),
         "release_steps": hold.release_steps.iter().map(step).collect::<Vec<_>>(),
@@ -336,16 +330,7 @@ mod tests {
     use super::*;
 
     fn covers() -> Covers {
-        Covers {
-            items: Items::default(),
-            cases: Vec::new(),
-            unit: None,
-            device: None,
-            activity: None,
-            labels: Vec::new(),
-            from: None,
-            to: None,
-        }
+        Covers { items: Items::default(), cases: Vec::new(), conditions: Conditions::default(), from: None, to: None }
     }
 
     #[test]
@@ -361,7 +346,7 @@ mod tests {
     #[test]
     fn a_hold_on_nothing_is_a_mistake_in_the_command_line() {
         assert_eq!(covers().scopes().expect_err("nothing").exit_code(), 2);
-        let asked = Covers { unit: Some("U1".parse().expect("a unit")), ..covers() };
+        let asked = Covers { conditions: Conditions::of_unit("U1"), ..covers() };
         assert_eq!(asked.scopes().expect("one").len(), 1);
     }
 }

@@ -240,10 +240,15 @@ async fn explain(globals: &Globals, item: ItemId) -> Result<(), Failure> {
         "item": item.to_string(),
         "kept_until": explained.kept_until_unix_ms.map(shown::time),
         "reasons": reasons,
+        "removed": explained.removed.as_ref().map(shown::removed_json),
     });
     let output = globals.output();
     output.show(&json, |page| {
-        page.facts(&[("item", item.to_string()), ("kept until", shown::end(explained.kept_until_unix_ms))]);
+        page.facts(&[
+            ("item", item.to_string()),
+            ("removed", shown::removed_text(explained.removed.as_ref())),
+            ("kept until", shown::end(explained.kept_until_unix_ms)),
+        ]);
         let row = |reason: &catalog::RetentionReason| {
             vec![
                 reason.rule.clone(),

@@ -186,9 +186,7 @@ pub(crate) fn write_new(
     certificate_pem: &str,
     key_pem: &PrivateKeyPem,
 ) -> Result<PathBuf, Failure> {
-    if name.is_empty() || name.contains(['/', '\0']) || name.starts_with('.') {
-        return Err(Failure::usage(format!("{name:?} cannot be the name of a file")));
-    }
+    check_name(name)?;
     let (certificate, key) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
     if key.exists() {
         return Err(Failure::failed(format!("{} is there already", key.display()))
@@ -197,6 +195,14 @@ pub(crate) fn write_new(
     pki::write_private(&key, key_pem)?;
     pki::write_public(&certificate, certificate_pem)?;
     Ok(certificate)
+}
+
+/// Refuses what cannot be the name of a file here.
+pub(crate) fn check_name(name: &str) -> Result<(), Failure> {
+    if name.is_empty() || name.contains(['/', '\0']) || name.starts_with('.') {
+        return Err(Failure::usage(format!("{name:?} cannot be the name of a file")));
+    }
+    Ok(())
 }
 
 fn show(globals: &Globals, file: &Path, facts: &CertificateFacts) -> Result<(), Failure> {

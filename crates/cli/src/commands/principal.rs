@@ -52,7 +52,7 @@ pub(crate) enum Principal {
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
-    /// Notes that somebody leaves: at the date their posts go to another and their access ends; names stay
+    /// Notes that somebody leaves: at the date their posts go to another, mandates and access end; names stay
     Leave {
         /// Who
         principal: PrincipalId,
@@ -77,7 +77,7 @@ pub(crate) enum Principal {
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
-    /// What waits for somebody: devices, posts, requests to decide, disposals to sign
+    /// What waits for somebody: devices, posts, mandates, requests to decide, disposals to sign
     Tasks {
         /// Who
         principal: PrincipalId,
@@ -170,8 +170,11 @@ fn tasks(globals: &Globals, person: &PrincipalId, told: &organisation::ListTasks
         "custodian" => words("custodian"),
         "deputy" => words("deputy"),
         "device-custodian" => words("custodian of a device"),
+        "appointment" => output.pick("appointment, ends", "主持工作任命，随之终止").to_owned(),
+        "delegation" => output.pick("delegation, ends", "授权，随之终止").to_owned(),
         "decide" => words("request to decide"),
         "supervise" => words("disposal to sign"),
+        "removal" => words("removal to finish"),
         "successor" => words("successor of"),
         other => other.to_owned(),
     };

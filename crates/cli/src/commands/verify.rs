@@ -8,7 +8,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 use strongroom_engine::receipt::CustodyRecords;
-use strongroom_package::{Certificate, CertificateError, CertificateVerdict, FileDigests, ReceiptVerdict, Trust};
+use strongroom_ledger::Policy;
+use strongroom_package::{
+    Certificate, CertificateError, CertificateVerdict, FileDigests, REMOVAL_FORMAT, ReceiptVerdict, RemovalCertificate,
+    RemovalVerdict, Trust,
+};
+use strongroom_types::{ItemDigest, ItemId, PrincipalId, RecordSeq, Sha256Digest, UnixMillis};
 
 use crate::failure::Failure;
 use crate::output::{Page, size};
@@ -41,14 +46,16 @@ enum Found {
     /// A receipt, with its file or without.
     Receipt(Box<ReceiptVerdict>),
     /// A certificate of disposition.
-    Certificate(Box<Certified>),
+    Certificate(Box<Certified<CertificateVerdict>>),
+    /// A certificate of a removal to a classified carrier.
+    Removal(Box<Certified<RemovalVerdict>>),
     /// A list of digests, and how many files it names.
     Sums(usize),
 }
 
 /// A certificate that holds, and under whose policy.
-struct Certified {
-    verdict: CertificateVerdict,
+struct Certified<V> {
+    verdict: V,
     trust: Trust,
 }
 
@@ -107,17 +114,26 @@ fn check(path: &Path, policy: Option<&str>, all: &mut Vec<Checked>) -> Result<()
 fn check_certificate(path: &Path, policy: Option<&str>) -> Result<Found, Failure> {
     let bytes = fs::read(path).map_err(Failure::file("read", path))?;
     let bad = |error: CertificateError| Failure::caused_by(format!("{} does not verify", path.display()), &error);
+    let is_removal = serde_json::from_slice::<Value>(&bytes).is_ok_and(|form| form["format"] == REMOVAL_FORMAT);
+    if is_removal {
+        let certificate = RemovalCertificate::parse_canonical(&bytes).map_err(bad)?;
+        let verdict = certificate.verify(&CustodyRecords).map_err(bad)?;
+        let trust = trust_in(path, certificate.policy(), policy)?;
+        return Ok(Found::Removal(Box::new(Certified { verdict, trust })));
+    }
     let certificate = Certificate::parse_canonical(&bytes).map_err(bad)?;
     let verdict = certificate.verify(&CustodyRecords).map_err(bad)?;
-    let own = certificate.policy().fingerprint();
-    let trust = match policy {
-        None => Trust::SelfConsistent { policy: own },
-        Some(given) if given == certificate.policy().to_string() => Trust::Trusted { policy: own, voter_changes: 0 },
-        Some(_) => {
-            return Err(Failure::failed(format!("{} is under another policy than the given one", path.display())));
-        }
-    };
+    let trust = trust_in(path, certificate.policy(), policy)?;
     Ok(Found::Certificate(Box::new(Certified { verdict, trust })))
+}
+
+fn trust_in(path: &Path, own: &Policy, given: Option<&str>) -> Result<Trust, Failure> {
+    let policy = own.fingerprint();
+    match given {
+        None => Ok(Trust::SelfConsistent { policy }),
+        Some(given) if given == own.to_string() => Ok(Trust::Trusted { policy, voter_changes: 0 }),
+        Some(_) => Err(Failure::failed(format!("{} is under another policy than the given one", path.display()))),
+    }
 }
 
 /// Every receipt in the folder with its file, and the lists of digests that lie there.
@@ -204,6 +220,15 @@ impl Checked {
                 page.line(certified.trust.to_string());
                 page.line("");
             }
+            Ok(Found::Removal(certified)) => {
+                let verdict = &certified.verdict;
+                let told =
+                    output.pick("transferred to a classified carrier, and nothing is left", "已移交涉密载体，无残留");
+                page.line(format!("✓ {path}: {told}"));
+                removal_facts(page, output, verdict);
+                page.line(certified.trust.to_string());
+                page.line("");
+            }
             Ok(Found::Sums(count)) => {
                 page.line(format!("✓ {path}: {count} {}", output.pick("files as listed", "个文件与清单一致")));
             }
@@ -251,6 +276,71 @@ fn certificate_facts(page: &mut Page, verdict: &CertificateVerdict) {
     for (step, by, at, seq) in &verdict.steps {
         page.line(format!("  {step} by {by} at {at} (#{})", seq.0));
     }
+}
+
+fn removal_facts(page: &mut Page, output: crate::output::Output, verdict: &RemovalVerdict) {
+    let execution = &verdict.execution;
+    page.facts(&[
+        ("removal", verdict.removal.to_string()),
+        ("carrier", execution.carrier.clone()),
+        ("receiving organ", execution.organ.clone()),
+        ("receiver", execution.receiver.clone()),
+        ("items", execution.items.len().to_string()),
+        ("disks erased", verdict.disks_erased.to_string()),
+        ("replicas without keys", verdict.replicas_clean.to_string()),
+        ("closed as lost", verdict.lost.to_string()),
+        ("copies", execution.copies.to_string()),
+        ("checkpoint", verdict.checkpoint.head().size.to_string()),
+        ("cluster", execution.cluster.to_string()),
+    ]);
+    for (item, _, sha256, _) in &execution.items {
+        page.line(format!("  {item} sha256 {sha256}"));
+    }
+    for item in &verdict.items {
+        for one in &item.obligations {
+            let until = crate::shown::end(one.until_unix_ms);
+            let words = output.pick(&one.text_en, &one.text_zh);
+            page.line(format!("  {} {}: {words} ({until}, #{})", item.item, one.by, one.record));
+        }
+    }
+    for (step, by, at, seq) in &verdict.steps {
+        page.line(format!("  {step} by {by} at {at} (#{})", seq.0));
+    }
+}
+
+fn removal_json(path: &str, certified: &Certified<RemovalVerdict>) -> Value {
+    let (verdict, execution) = (&certified.verdict, &certified.verdict.execution);
+    let item = |(item, size_bytes, sha256, blake3): &_| {
+        let of = |of: &&strongroom_package::removal::RemovedItem| of.item == *item;
+        let follows = verdict.items.iter().find(of).map(|of| json!(of.obligations));
+        json!({
+            "item": ItemId::to_string(item),
+            "size_bytes": u64::clone(size_bytes),
+            "sha256": Sha256Digest::to_string(sha256),
+            "blake3": ItemDigest::to_string(blake3),
+            "obligations": follows,
+        })
+    };
+    let step = |(step, by, at, seq): &(String, PrincipalId, UnixMillis, RecordSeq)| json!({ "step": step, "by": by.as_str(), "at": at.to_string(), "record": seq.0 });
+    json!({
+        "path": path,
+        "verified": true,
+        "kind": "removal-certificate",
+        "trust": receipts::trust_name(certified.trust),
+        "policy": verdict.checkpoint.policy().to_string(),
+        "removal": verdict.removal.to_string(),
+        "cluster": execution.cluster.to_string(),
+        "carrier": execution.carrier,
+        "organ": execution.organ,
+        "receiver": execution.receiver,
+        "items": execution.items.iter().map(item).collect::<Vec<_>>(),
+        "copies": execution.copies,
+        "disks_erased": verdict.disks_erased,
+        "replicas_clean": verdict.replicas_clean,
+        "lost": verdict.lost,
+        "steps": verdict.steps.iter().map(step).collect::<Vec<_>>(),
+        "checkpoint_size": verdict.checkpoint.head().size,
+    })
 }
 
 fn json(checked: &Checked) -> Value {
@@ -312,6 +402,7 @@ fn json(checked: &Checked) -> Value {
                 "checkpoint_size": verdict.checkpoint.head().size,
             })
         }
+        Ok(Found::Removal(certified)) => removal_json(&path, certified),
         Ok(Found::Sums(count)) => json!({ "path": path, "verified": true, "kind": "sums", "files": count }),
         Err(failure) => json!({ "path": path, "verified": false, "error": failure.message() }),
     }

@@ -1,7 +1,7 @@
-//! `strongroom view-list`: items that are handed to a reviewer or an inspector to look at.
+//! `strongroom view-list`: items that are handed to a reviewer to look at.
 
 use bytes::Bytes;
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use serde_json::json;
 use strongroom_client::Page;
 use strongroom_proto::request::{CloseViewListRequest, GiveViewListRequest, ViewList as WireList};
@@ -16,18 +16,15 @@ use crate::shown::{done, some, time};
 pub(crate) enum ViewList {
     /// Hands items to somebody whose standing view is over such lists; no file goes with it
     ///
-    /// Example: strongroom --as unit-head view-list give legal --kind review --item ITEM --document 厦城案〔2026〕7号
+    /// Example: strongroom --as unit-head view-list give legal --item ITEM --document 厦城案〔2026〕7号
     /// --until 2026-04-01T00:00:00
     Give {
         /// Who may look
         viewer: PrincipalId,
-        /// What it is for
-        #[arg(long, value_enum)]
-        kind: Kind,
         /// Item; say it again for each
         #[arg(long = "item", required = true, value_name = "ITEM")]
         items: Vec<ItemId>,
-        /// Number of the dossier or of the complaint
+        /// Number of the dossier
         #[arg(long, value_name = "TEXT")]
         document: String,
         /// Until when it is open
@@ -58,36 +55,17 @@ pub(crate) enum ViewList {
     },
 }
 
-/// What a list is for.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Kind {
-    /// Review of a case's recordings 案审
-    Review,
-    /// A complaint that names the footage: an inspection, and no random draw
-    Complaint,
-}
-
-impl Kind {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Review => "review",
-            Self::Complaint => "complaint",
-        }
-    }
-}
-
 impl ViewList {
     /// Does it.
     pub(crate) async fn run(self, globals: &Globals) -> Result<(), Failure> {
         let usual = match &self {
-            Self::Give { kind: Kind::Review, .. } => Usual::UnitHead,
-            Self::Give { .. } | Self::Close { .. } | Self::List { .. } => Usual::Legal,
+            Self::Give { .. } => Usual::UnitHead,
+            Self::Close { .. } | Self::List { .. } => Usual::Legal,
         };
         let client = globals.client(usual)?;
         match self {
-            Self::Give { viewer, kind, items, document, until } => {
+            Self::Give { viewer, items, document, until } => {
                 let request = GiveViewListRequest {
-                    kind: kind.name().to_owned(),
                     viewer: viewer.to_string(),
                     item_ids: items.iter().map(|item| Bytes::copy_from_slice(item.as_bytes())).collect(),
                     document,
@@ -119,7 +97,6 @@ fn list(globals: &Globals, lists: &[WireList]) -> Result<(), Failure> {
         json!({
             "viewer": list.viewer,
             "record": list.record_seq,
-            "kind": list.kind,
             "items": list.item_ids.iter().map(hex::encode).collect::<Vec<_>>(),
             "document": list.document,
             "given_by": list.given_by,
@@ -134,7 +111,6 @@ fn list(globals: &Globals, lists: &[WireList]) -> Result<(), Failure> {
         vec![
             list.record_seq.to_string(),
             list.viewer.clone(),
-            list.kind.clone(),
             list.document.clone(),
             list.item_ids.len().to_string(),
             list.given_by.clone(),
@@ -143,6 +119,6 @@ fn list(globals: &Globals, lists: &[WireList]) -> Result<(), Failure> {
             list.result.clone(),
         ]
     };
-    let heads = ["number", "viewer", "kind", "document", "items", "given by", "good until", "state", "result"];
+    let heads = ["number", "viewer", "document", "items", "given by", "good until", "state", "result"];
     globals.output().list(&json.collect(), &heads, &lists.iter().map(row).collect::<Vec<_>>())
 }

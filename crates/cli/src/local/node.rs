@@ -140,14 +140,14 @@ impl NodeParts {
         if let Some(registration) = registration {
             write(&folder.join(REGISTRATION), &rows::encode(registration))?;
         }
-        let config = self.config(registration.map(|_| REGISTRATION.into()));
+        let config = self.config(registration.map(|_| REGISTRATION.into()), self.dev.voter);
         write(&folder.join("node.toml"), config.to_toml().as_bytes())?;
         Ok(folder)
     }
 
     /// The node's configuration; every path is relative to its folder.
-    fn config(&self, registration: Option<PathBuf>) -> RawConfig {
-        let voters = |name: &str| self.dev.voter.then(|| PathBuf::from("keys").join(name));
+    fn config(&self, registration: Option<PathBuf>, holds_keys: bool) -> RawConfig {
+        let voters = |name: &str| holds_keys.then(|| PathBuf::from("keys").join(name));
         RawConfig {
             node_id: self.id.0,
             data_dir: "data".into(),
@@ -184,9 +184,17 @@ pub(super) fn write_seed(path: &Path, seed: &[u8; 32]) -> Result<(), Failure> {
     write_secret(path, &Zeroizing::new(hex::encode(seed)))
 }
 
+/// A node to add.
+pub(crate) struct NewNode {
+    /// District that it stands in; the one with the fewest nodes where none is named.
+    pub(crate) district: Option<String>,
+    /// Whether it holds a voter's keys ready, so that it can take a voter's place.
+    pub(crate) can_vote: bool,
+}
+
 /// Makes one more node, which joins by its registration when it starts, and notes it in the cluster's files. The new
 /// node stores shards and holds a copy of the metadata; it does not vote.
-pub(crate) fn add(cluster: &mut DevFolder, district: Option<String>, system: &System) -> Result<String, Failure> {
+pub(crate) fn add(cluster: &mut DevFolder, new: NewNode, system: &System) -> Result<String, Failure> {
     let root = cluster.root().to_owned();
     let path = root.join("genesis.cbor");
     let bytes = fs::read(&path).map_err(Failure::file("read", &path))?;
@@ -202,7 +210,7 @@ pub(crate) fn add(cluster: &mut DevFolder, district: Option<String>, system: &Sy
     let districts: Vec<_> = cluster.file.nodes.iter().map(|node| node.district.clone()).collect();
     let seat = Seat {
         node: NodeId(u64::try_from(number).expect("a count of nodes")),
-        district: district.unwrap_or_else(|| fewest(&districts)),
+        district: new.district.unwrap_or_else(|| fewest(&districts)),
         voter: false,
     };
     let parts = NodeParts::draw(&authorities, seat, &ports::free(PORTS, system)?, system)?;
@@ -214,6 +222,9 @@ pub(crate) fn add(cluster: &mut DevFolder, district: Option<String>, system: &Sy
         fs::remove_dir_all(&folder).map_err(Failure::file("delete", &folder))?;
     }
     parts.write_folder(&root, &genesis, Some(&registration))?;
+    if new.can_vote {
+        hold_keys(cluster, &parts, &folder)?;
+    }
 
     let path = cluster.context_file();
     let text = fs::read_to_string(&path).map_err(Failure::file("read", &path))?;
@@ -227,6 +238,18 @@ pub(crate) fn add(cluster: &mut DevFolder, district: Option<String>, system: &Sy
     file.nodes.push(parts.dev);
     *cluster = DevFolder::complete(&root, file)?;
     Ok(name)
+}
+
+/// Gives a node a voter's keys, as an operator would carry them to it.
+fn hold_keys(cluster: &DevFolder, parts: &NodeParts, folder: &Path) -> Result<(), Failure> {
+    let voter = cluster.nodes().find(|node| node.node.voter).ok_or_else(|| Failure::failed("there is no voter"))?;
+    for name in ["kek", "log.seed"] {
+        let from = cluster.root().join("nodes").join(&voter.node.name).join("keys").join(name);
+        let text = Zeroizing::new(fs::read_to_string(&from).map_err(Failure::file("read", &from))?);
+        write_secret(&folder.join("keys").join(name), text.trim_end())?;
+    }
+    let config = parts.config(Some(REGISTRATION.into()), true);
+    write(&folder.join("node.toml"), config.to_toml().as_bytes())
 }
 
 /// The district with the fewest nodes, the first of them where there are several.
@@ -256,17 +279,29 @@ mod tests {
         let plan = Plan::new(3, 3, scheme, create::default_profiles()).expect("a plan");
         let mut cluster = create::create(&root, &plan, &system).expect("made");
 
-        assert_eq!(add(&mut cluster, None, &system).expect("added"), "n4");
+        assert_eq!(add(&mut cluster, NewNode { district: None, can_vote: false }, &system).expect("added"), "n4");
         fs::create_dir_all(root.join("nodes/n5/tls")).expect("a left folder");
-        assert_eq!(add(&mut cluster, Some("d9".to_owned()), &system).expect("added"), "n5");
+        assert_eq!(
+            add(&mut cluster, NewNode { district: Some("d9".to_owned()), can_vote: true }, &system).expect("added"),
+            "n5"
+        );
 
         let cluster = DevFolder::open(&root).expect("complete");
         let districts: Vec<_> = cluster.file.nodes.iter().map(|node| node.district.as_str()).collect();
         assert_eq!(districts, ["d1", "d2", "d3", "d1", "d9"]);
         let config = Config::load(&cluster.node("n5").expect("there").config()).expect("a configuration");
         assert!(config.registration.expect("joins").exists());
+        let ready = config.keys.voter.expect("a voter's keys").kek;
+        let of_voter = root.join("nodes/n1/keys/kek");
+        assert_eq!(fs::read(ready).expect("reads"), fs::read(of_voter).expect("reads"));
+        let config = Config::load(&cluster.node("n4").expect("there").config()).expect("a configuration");
         assert!(config.keys.voter.is_none());
         assert_eq!(Context::load(&cluster.context_file()).expect("a context").endpoints.len(), 5);
-        assert_eq!(add(&mut cluster.clone(), Some(String::new()), &system).expect_err("no name").exit_code(), 2);
+        assert_eq!(
+            add(&mut cluster.clone(), NewNode { district: Some(String::new()), can_vote: false }, &system)
+                .expect_err("no name")
+                .exit_code(),
+            2
+        );
     }
 }

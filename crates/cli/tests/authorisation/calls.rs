@@ -17,7 +17,10 @@ use strongroom_proto::admin::{
 use strongroom_proto::catalog::{
     ExplainItemRequest, LabelItemRequest, ListItemRecordsRequest, ListItemsRequest, ShowItemRequest,
 };
-use strongroom_proto::cluster::{AdvanceClockRequest, ShowStatusRequest};
+use strongroom_proto::cluster::{
+    AdvanceClockRequest, ApproveVoterRequest, ListVoterChangesRequest, PlanVoterRequest, ProposeVoterRequest,
+    ShowClockRequest, ShowStatusRequest, WithdrawVoterRequest,
+};
 use strongroom_proto::disposal::close_lost_request::Lost;
 use strongroom_proto::disposal::{
     ApproveDisposalRequest, CloseLostRequest, ExecuteDisposalRequest, FetchCertificateRequest, ListDisposalsRequest,
@@ -44,7 +47,7 @@ use strongroom_proto::request::{
     EnterOralApprovalRequest, FilePaperRequest, GiveViewListRequest, ListRequestsRequest, ListViewListsRequest,
     RejectRequestRequest, RevokeRequestRequest, ShowRequestRequest, SubmitRequestRequest, WithdrawRequestRequest,
 };
-use strongroom_proto::{activity, device, mandate};
+use strongroom_proto::{activity, device, mandate, secret};
 use tonic::Status;
 use tonic::transport::Channel;
 
@@ -86,6 +89,7 @@ pub(crate) const NOTHING: Bytes = Bytes::from_static(&[0xee; 16]);
 const NO_REQUEST: &str = "REQ-999999";
 const NO_DEVICE: &str = "D-none";
 const NO_ACTIVITY: &str = "A-none";
+const NO_REMOVAL: &str = "RMV-999999";
 const NO_BATCH: &str = "DSP-999999";
 const NO_DRAW: &str = "DRAW-999999";
 
@@ -186,7 +190,6 @@ pub(crate) fn table(certificate: Bytes) -> Vec<Call> {
         }),
         row("/strongroom.request.v1.RequestService/GiveViewList", Act::ListGive, |key| GiveViewListRequest {
             idempotency_key: key,
-            kind: "review".to_owned(),
             viewer: "nobody".to_owned(),
             item_ids: vec![NOTHING],
             document: "a test".to_owned(),
@@ -278,6 +281,74 @@ pub(crate) fn table(certificate: Bytes) -> Vec<Call> {
         row("/strongroom.disposal.v1.DisposalService/ListDisposals", Act::DisposalList, |_| {
             ListDisposalsRequest::default()
         }),
+        row("/strongroom.secret.v1.SecretService/SealDevice", Act::SecretSealDevice, |key| secret::SealDeviceRequest {
+            idempotency_key: key,
+            device_id: NO_DEVICE.to_owned(),
+            envelope: "MF-1".to_owned(),
+            found_by: "recorder".to_owned(),
+            reason: "a test".to_owned(),
+            activity_id: String::new(),
+        }),
+        row("/strongroom.secret.v1.SecretService/PlanRemoval", Act::SecretPropose, |_| secret::PlanRemovalRequest {
+            item_ids: vec![NOTHING],
+        }),
+        row("/strongroom.secret.v1.SecretService/ProposeRemoval", Act::SecretPropose, |key| {
+            secret::ProposeRemovalRequest {
+                idempotency_key: key,
+                item_ids: vec![NOTHING],
+                form: Some(secret::RemovalForm {
+                    organ: "保密局".to_owned(),
+                    receiver: "李四".to_owned(),
+                    receiver_key: Bytes::from_static(&[7; 32]),
+                    carrier: "JM-1".to_owned(),
+                    basis: "a test".to_owned(),
+                }),
+                executor: "archivist".to_owned(),
+                copies: Vec::new(),
+            }
+        }),
+        row("/strongroom.secret.v1.SecretService/ApproveRemoval", Act::SecretApprove, |key| {
+            secret::ApproveRemovalRequest { idempotency_key: key, removal_id: NO_REMOVAL.to_owned() }
+        }),
+        row("/strongroom.secret.v1.SecretService/WithdrawRemoval", Act::SecretWithdraw, |key| {
+            secret::WithdrawRemovalRequest {
+                idempotency_key: key,
+                removal_id: NO_REMOVAL.to_owned(),
+                reason: "a test".to_owned(),
+            }
+        }),
+        row("/strongroom.secret.v1.SecretService/FileSignature", Act::SecretSign, |key| secret::FileSignatureRequest {
+            idempotency_key: key,
+            removal_id: NO_REMOVAL.to_owned(),
+            signature: Bytes::from_static(&[9; 64]),
+        }),
+        row("/strongroom.secret.v1.SecretService/ExecuteRemoval", Act::SecretExecute, |key| {
+            secret::ExecuteRemovalRequest {
+                idempotency_key: key,
+                removal_id: NO_REMOVAL.to_owned(),
+                supervisors: vec!["inspector".to_owned(), "unit-head".to_owned()],
+            }
+        }),
+        row("/strongroom.secret.v1.SecretService/DestroyCopy", Act::SecretCopy, |key| secret::DestroyCopyRequest {
+            idempotency_key: key,
+            removal_id: NO_REMOVAL.to_owned(),
+            copy: 0,
+            destroyed_unix_ms: 1,
+            note: "a test".to_owned(),
+        }),
+        row("/strongroom.secret.v1.SecretService/CloseRemoval", Act::DisposalSign, |key| secret::CloseRemovalRequest {
+            idempotency_key: key,
+            removal_id: NO_REMOVAL.to_owned(),
+        }),
+        row("/strongroom.secret.v1.SecretService/ShowRemoval", Act::DisposalShow, |_| secret::ShowRemovalRequest {
+            removal_id: NO_REMOVAL.to_owned(),
+        }),
+        row("/strongroom.secret.v1.SecretService/FetchRemovalCertificate", Act::DisposalShow, |_| {
+            secret::FetchRemovalCertificateRequest { removal_id: NO_REMOVAL.to_owned() }
+        }),
+        row("/strongroom.secret.v1.SecretService/ListRemovals", Act::DisposalList, |_| {
+            secret::ListRemovalsRequest::default()
+        }),
         row("/strongroom.inspection.v1.InspectionService/PreviewDraw", Act::DrawRecord, |_| PreviewDrawRequest {
             query: Some(DrawQuery::default()),
             ratio_percent: 10,
@@ -329,6 +400,7 @@ pub(crate) fn table(certificate: Bytes) -> Vec<Call> {
         row("/strongroom.access.v1.AccessService/BeginCopyOut", Act::CopyOutBegin, |key| BeginCopyOutRequest {
             idempotency_key: key,
             request_id: NO_REQUEST.to_owned(),
+            removal_id: String::new(),
         }),
         row("/strongroom.access.v1.AccessService/BeginView", Act::ViewBegin, |key| BeginViewRequest {
             idempotency_key: key,
@@ -608,6 +680,26 @@ pub(crate) fn table(certificate: Bytes) -> Vec<Call> {
         row("/strongroom.ledger.v1.LedgerService/ListDigests", Act::LedgerProve, |_| ListDigestsRequest::default()),
         row("/strongroom.ledger.v1.LedgerService/ListRetained", Act::LedgerRecords, |_| ListRetainedRequest::default()),
         row("/strongroom.cluster.v1.ClusterService/ShowStatus", Act::ClusterStatus, |_| ShowStatusRequest {}),
+        row("/strongroom.cluster.v1.ClusterService/PlanVoter", Act::ClusterStatus, |_| PlanVoterRequest::default()),
+        row("/strongroom.cluster.v1.ClusterService/ListVoterChanges", Act::ClusterStatus, |_| {
+            ListVoterChangesRequest {}
+        }),
+        row("/strongroom.cluster.v1.ClusterService/ProposeVoter", Act::VoterPropose, |key| ProposeVoterRequest {
+            idempotency_key: key,
+            old_node_id: 999,
+            new_node_id: 1000,
+            reason: "a test".to_owned(),
+        }),
+        row("/strongroom.cluster.v1.ClusterService/ApproveVoter", Act::VoterApprove, |key| ApproveVoterRequest {
+            idempotency_key: key,
+            proposal_record_seq: 0,
+        }),
+        row("/strongroom.cluster.v1.ClusterService/WithdrawVoter", Act::VoterWithdraw, |key| WithdrawVoterRequest {
+            idempotency_key: key,
+            proposal_record_seq: 0,
+            reason: "a test".to_owned(),
+        }),
+        row("/strongroom.cluster.v1.ClusterService/ShowClock", Act::ClockShow, |_| ShowClockRequest {}),
         // Nobody lets time pass by 0: whoever may is told so.
         row("/strongroom.cluster.v1.ClusterService/AdvanceClock", Act::ClockAdvance, |key| AdvanceClockRequest {
             idempotency_key: key,

@@ -60,7 +60,11 @@ pub(crate) async fn granted(world: &World, act: Act, item: &Bytes) -> String {
 
 /// Begins a copy-out; answers the session.
 pub(crate) async fn copy_out(world: &World, who: &Channel, request: &str) -> Result<Bytes, Status> {
-    let message = BeginCopyOutRequest { idempotency_key: world.fresh("begin"), request_id: request.to_owned() };
+    let message = BeginCopyOutRequest {
+        idempotency_key: world.fresh("begin"),
+        request_id: request.to_owned(),
+        ..Default::default()
+    };
     Ok(ask::<_, BeginCopyOutResponse>(who, COPY_OUT, message).await?.session_id)
 }
 

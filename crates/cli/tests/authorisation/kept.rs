@@ -12,8 +12,8 @@ use strongroom_proto::catalog::{
     UnrestrictItemRequest,
 };
 use strongroom_proto::correction::{
-    ApproveCorrectionRequest, ListCorrectionsRequest, Mark, Mistake, ProposeCorrectionRequest, ShowCorrectionRequest,
-    WithdrawCorrectionRequest, mistake::Kind,
+    ApproveCorrectionRequest, ListCorrectionsRequest, Mark, Mistake, PlanOutagesRequest, ProposeCorrectionRequest,
+    ShowCorrectionRequest, WithdrawCorrectionRequest, mistake::Kind,
 };
 use strongroom_proto::hold::{
     ListHoldsRequest, PlaceHoldRequest, PreviewHoldRequest, ReleaseHoldRequest, Scope, ShowHoldRequest,
@@ -169,6 +169,9 @@ fn of_corrections() -> Vec<Call> {
         }),
         row("/strongroom.correction.v1.CorrectionService/ApproveCorrection", Act::CorrectionApprove, |key| {
             ApproveCorrectionRequest { idempotency_key: key, correction_id: NO_CORRECTION.to_owned() }
+        }),
+        row("/strongroom.correction.v1.CorrectionService/PlanOutages", Act::ClockShow, |_| {
+            PlanOutagesRequest::default()
         }),
         row("/strongroom.correction.v1.CorrectionService/WithdrawCorrection", Act::CorrectionWithdraw, |key| {
             WithdrawCorrectionRequest { idempotency_key: key, correction_id: NO_CORRECTION.to_owned(), reason: why() }

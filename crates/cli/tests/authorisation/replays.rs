@@ -162,7 +162,11 @@ async fn sessions(world: &World, item: &Bytes) {
     let (to_copy, to_view) = (granted(world, Act::Copy, item).await, granted(world, Act::View, item).await);
     let archivist = Twice::role(world, Role::Archivist);
     let key = world.fresh("begin");
-    let begin = |request: &str| BeginCopyOutRequest { idempotency_key: key.clone(), request_id: request.to_owned() };
+    let begin = |request: &str| BeginCopyOutRequest {
+        idempotency_key: key.clone(),
+        request_id: request.to_owned(),
+        ..Default::default()
+    };
     let session = |answer: &BeginCopyOutResponse| (answer.session_id.clone(), answer.record_seq);
     let begun: BeginCopyOutResponse = archivist.calls(COPY_OUT, begin(&to_copy), begin(&to_view), session).await;
     let key = world.fresh("view");
@@ -247,7 +251,11 @@ pub(crate) async fn nobody_replays_after_they_were_revoked(world: &World) {
     let request = granted(world, Act::Copy, &item).await;
     let (name, shown) = world.register(&[Role::Archivist], None);
     let archivist = world.client(&shown, 1);
-    let begin = BeginCopyOutRequest { idempotency_key: world.fresh("begin"), request_id: request.clone() };
+    let begin = BeginCopyOutRequest {
+        idempotency_key: world.fresh("begin"),
+        request_id: request.clone(),
+        ..Default::default()
+    };
     ask::<_, BeginCopyOutResponse>(&archivist, COPY_OUT, begin.clone()).await.expect("approved");
     let (station_name, shown) = world.register(&[Role::Station], Some("U1"));
     let station = world.client(&shown, 2);

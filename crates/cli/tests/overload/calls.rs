@@ -30,7 +30,11 @@ pub(crate) fn connect(cluster: &Cluster, who: &str, node: usize) -> Channel {
 
 /// Begins the copy-out of an approved request; answers the session.
 pub(crate) async fn begin_copy_out(channel: &Channel, request: &str) -> Bytes {
-    let begin = BeginCopyOutRequest { idempotency_key: format!("begin-{request}"), request_id: request.to_owned() };
+    let begin = BeginCopyOutRequest {
+        idempotency_key: format!("begin-{request}"),
+        request_id: request.to_owned(),
+        removal_id: String::new(),
+    };
     AccessServiceClient::new(channel.clone()).begin_copy_out(begin).await.expect("approved").into_inner().session_id
 }
 

@@ -1,15 +1,16 @@
 //! What lies beside the files: the request as it was decided, and sums that other people's tools check.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use strongroom_proto::request::{Act, Request};
-use strongroom_types::{RecordSeq, SessionId, UnixMillis};
+use strongroom_types::{RecordSeq, RemovalId, SessionId, UnixMillis};
 
 use super::{CopiedItem, CopyOutError};
 use crate::file;
 
 pub(super) const REQUEST_FILE: &str = "request.json";
+pub(super) const SUMS_FILE: &str = "SHA256SUMS";
 
 /// Writes `SHA256SUMS`, `B3SUMS` and `request.json`, the last one last: it says that the folder is complete.
 pub(super) fn write(
@@ -22,7 +23,7 @@ pub(super) fn write(
     let request = request_json(request, session, begun, items);
     let text = serde_json::to_string_pretty(&request).expect("a JSON value has a text form") + "\n";
     for (name, content) in [
-        ("SHA256SUMS", sums(items, |item| item.sha256.to_string())),
+        (SUMS_FILE, sums(items, |item| item.sha256.to_string())),
         ("B3SUMS", sums(items, |item| item.blake3.to_string())),
         (REQUEST_FILE, text),
     ] {
@@ -30,6 +31,26 @@ pub(super) fn write(
         file::replace(&path, content.as_bytes()).map_err(CopyOutError::file("write", &path))?;
     }
     Ok(())
+}
+
+/// Writes the statement that the receiver signs, `B3SUMS` and `SHA256SUMS`, the last one last: it says that the folder is
+/// complete. Answers where the statement is.
+pub(super) fn write_removal(
+    folder: &Path,
+    removal: RemovalId,
+    statement: &[u8],
+    items: &[CopiedItem],
+) -> Result<PathBuf, CopyOutError> {
+    let path = folder.join(format!("{removal}.statement"));
+    file::replace(&path, statement).map_err(CopyOutError::file("write", &path))?;
+    for (name, content) in [
+        ("B3SUMS", sums(items, |item| item.blake3.to_string())),
+        (SUMS_FILE, sums(items, |item| item.sha256.to_string())),
+    ] {
+        let path = folder.join(name);
+        file::replace(&path, content.as_bytes()).map_err(CopyOutError::file("write", &path))?;
+    }
+    Ok(path)
 }
 
 /// Lines that `sha256sum -c` and `b3sum -c` take.

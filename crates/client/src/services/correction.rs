@@ -55,6 +55,18 @@ impl Client {
         present("correction", unary!(self, CorrectionServiceClient, withdraw_correction, request)?.correction)
     }
 
+    /// What a correction of outages would come to; writes nothing.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn plan_outages(
+        &self,
+        outages: correction::Outages,
+    ) -> Result<correction::PlanOutagesResponse, ClientError> {
+        let request = correction::PlanOutagesRequest { outages: Some(outages) };
+        unary!(self, CorrectionServiceClient, plan_outages, request)
+    }
+
     /// One correction.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use strongroom_types::{ActivityId, ItemId, PrincipalId, RecordSeq, UnitId, UnixMillis};
+use strongroom_types::{ActivityId, DeviceId, ItemId, PrincipalId, RecordSeq, UnitId, UnixMillis};
 
 use crate::device::ClockOffset;
 
@@ -66,6 +66,10 @@ pub struct ActivityRow {
     /// The earliest start that it was ever given.
     #[n(18)]
     pub earliest_start: UnixMillis,
+    /// Devices that recorded it and were sealed because a state secret may be on them, by the record of each.
+    #[n(19)]
+    #[cbor(default)]
+    pub sealed: Vec<(DeviceId, RecordSeq)>,
 }
 
 /// An officer.

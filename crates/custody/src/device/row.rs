@@ -1,6 +1,6 @@
 //! What the register of devices stores, and the commands that change it. Numbers are stored and never reused.
 
-use strongroom_types::{DeviceId, PrincipalId, RecordSeq, UnitId, UnixMillis};
+use strongroom_types::{ActivityId, DeviceId, PrincipalId, RecordSeq, UnitId, UnixMillis};
 
 use crate::Act;
 
@@ -54,6 +54,9 @@ pub enum Place {
     /// Lost, and who held it then (R-001-17).
     #[n(3)]
     Lost(#[n(0)] Option<PrincipalId>),
+    /// In a sealed envelope, because a state secret may be on it: who held it then, and the number of the seal (B10).
+    #[n(4)]
+    Sealed(#[n(0)] Option<PrincipalId>, #[n(1)] String),
 }
 
 impl Place {
@@ -65,15 +68,16 @@ impl Place {
             Self::Person(_) => "person",
             Self::Repair(_) => "repair",
             Self::Lost(_) => "lost",
+            Self::Sealed(..) => "sealed",
         }
     }
 
-    /// Who holds it, held it when it was lost, or mends it; empty in the store.
+    /// Who holds it, held it when it was lost or sealed, or mends it; empty in the store.
     #[must_use]
     pub fn holder(&self) -> &str {
         match self {
-            Self::Store | Self::Lost(None) => "",
-            Self::Person(person) | Self::Lost(Some(person)) => person.as_str(),
+            Self::Store | Self::Lost(None) | Self::Sealed(None, _) => "",
+            Self::Person(person) | Self::Lost(Some(person)) | Self::Sealed(Some(person), _) => person.as_str(),
             Self::Repair(repairer) => repairer,
         }
     }
@@ -243,6 +247,10 @@ pub enum What {
     /// Its unit was divided: whose it was, and whose it is.
     #[n(12)]
     UnitMoved(#[n(0)] UnitId, #[n(1)] UnitId),
+    /// Sealed, and not uploaded, because a state secret may be on it: the number of the seal, who found it, and why,
+    /// without content.
+    #[n(13)]
+    Sealed(#[n(0)] String, #[n(1)] PrincipalId, #[n(2)] String),
 }
 
 /// What was seen when a device was docked (R-000-7, R-002-5).
@@ -278,9 +286,21 @@ pub enum Tie {
     /// It was lost while they held it, or with their recordings on it.
     #[n(2)]
     Lost,
+    /// It was sealed while they held it, or with their recordings on it: nobody can ingest them any more.
+    #[n(3)]
+    Sealed,
 }
 
 impl Tie {
+    /// Whether a device or recordings are owed: what is lost or sealed is a finding, and holds nobody for ever.
+    #[must_use]
+    pub const fn is_owed(self) -> bool {
+        match self {
+            Self::Holds | Self::OwesRecordings => true,
+            Self::Lost | Self::Sealed => false,
+        }
+    }
+
     /// The name on the wire.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -288,6 +308,7 @@ impl Tie {
             Self::Holds => "holds",
             Self::OwesRecordings => "owes_recordings",
             Self::Lost => "lost",
+            Self::Sealed => "sealed",
         }
     }
 }
@@ -402,6 +423,26 @@ pub struct RestoreDevice {
     /// What was mended, or how it was found.
     #[n(1)]
     pub note: String,
+}
+
+/// Records that a device was sealed by hand because a state secret may be on it, and was not uploaded (B10).
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct SealDevice {
+    /// The device.
+    #[n(0)]
+    pub device: DeviceId,
+    /// Number of the seal on its envelope.
+    #[n(1)]
+    pub envelope: String,
+    /// Who found it.
+    #[n(2)]
+    pub found_by: PrincipalId,
+    /// Why, without content.
+    #[n(3)]
+    pub reason: String,
+    /// The activity that was recorded, where it is known: what is missing there is explained by this.
+    #[n(4)]
+    pub activity: Option<ActivityId>,
 }
 
 /// Records what was seen at docking.

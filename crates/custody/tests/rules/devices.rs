@@ -125,7 +125,7 @@ fn entries(cluster: &Cluster) -> Vec<DeviceEntry> {
     page.into_iter().map(|(_, entry)| entry).collect()
 }
 
-fn held() -> Cluster {
+pub(crate) fn held() -> Cluster {
     let mut cluster = staffed();
     cluster.done("custodian", issue("recorder"));
     cluster.pass(HOUR);
@@ -658,7 +658,13 @@ fn rows_of_devices_are_stored_as_they_always_were() {
         golden::line("notices", &notice),
         golden::line(
             "clearances",
-            &ClearanceRow { by: id("custodian"), at: START, seq: RecordSeq(5), lost: vec![d1()] },
+            &ClearanceRow {
+                by: id("custodian"),
+                at: START,
+                seq: RecordSeq(5),
+                lost: vec![d1()],
+                sealed: vec![id("D2")],
+            },
         ),
     ];
     golden::check("devices", lines);

@@ -14,6 +14,7 @@ use strongroom_custody::{
     digest,
     mandate::MandateKind,
     profile::{Profile, RequestAct},
+    removal::RemovalStep,
     replay::Replay,
     request::RequestRow,
     retained,
@@ -235,15 +236,22 @@ impl Cluster {
     /// Lets this much time pass on every clock, and ticks. More than a tick credits is let pass at once.
     pub(crate) fn pass(&mut self, ms: i64) {
         if ms > limits::CLOCK_GAP_MS_MAX {
-            self.done("ops", Command::AdvanceClock(AdvanceClock { by_ms: ms, reason: "a test".to_owned() }));
-            self.trial_ms += ms;
+            self.advance(ms);
+        } else {
+            self.wall = self.wall.plus_ms(ms);
         }
-        self.wall = self.wall.plus_ms(ms);
         let tick = clock::read(&self.rows).expect("reads").ticks;
         let (wall, boottime_ms) = (self.machine_wall(), self.machine_wall().since_ms(START));
         let reading = |node| Reading { node: NodeId(node), boot_id: [1; 16], boottime_ms, wall, tick };
         let tick = Tick { readings: (1..=3).map(reading).collect(), voters: 3 };
         self.by_node(Command::Tick(tick)).expect("ticks");
+    }
+
+    /// Lets this much time pass at once, without a tick.
+    pub(crate) fn advance(&mut self, ms: i64) {
+        self.done("ops", Command::AdvanceClock(AdvanceClock { by_ms: ms, reason: "a test".to_owned() }));
+        self.trial_ms += ms;
+        self.wall = self.wall.plus_ms(ms);
     }
 
     /// What the machines' own clocks show.
@@ -471,7 +479,7 @@ fn act_of(command: &Command) -> Act {
         Command::ApproveRequest(_) => Act::RequestApprove,
         Command::RejectRequest(_) => Act::RequestReject,
         Command::BeginSession(begin) => match begin.under {
-            Under::CopyOut(_) => Act::CopyOutBegin,
+            Under::CopyOut(_) | Under::Removal(_) => Act::CopyOutBegin,
             Under::View(..) | Under::StandingView(..) => Act::ViewBegin,
         },
         Command::EndSession(_) => Act::SessionEnd,
@@ -563,6 +571,19 @@ fn act_of(command: &Command) -> Act {
         Command::TargetInspection(_) => Act::InspectionTarget,
         Command::RecordResult(_) => Act::InspectionResult,
         Command::AnswerRectification(_) => Act::InspectionRectify,
+        Command::ProposeVoter(_) => Act::VoterPropose,
+        Command::ApproveVoter(_) => Act::VoterApprove,
+        Command::WithdrawVoter(_) => Act::VoterWithdraw,
+        Command::SealDevice(_) => Act::SecretSealDevice,
+        Command::ProposeRemoval(_) => Act::SecretPropose,
+        Command::StepRemoval(step) => match step.step {
+            RemovalStep::Approve => Act::SecretApprove,
+            RemovalStep::Withdraw(_) => Act::SecretWithdraw,
+            RemovalStep::FileSignature(_) => Act::SecretSign,
+            RemovalStep::DestroyCopy(..) => Act::SecretCopy,
+            RemovalStep::Close => Act::DisposalSign,
+        },
+        Command::ExecuteRemoval(_) => Act::SecretExecute,
     }
 }
 
@@ -577,7 +598,7 @@ fn named_items(command: &Command) -> Vec<ItemId> {
         Command::LabelItem(label) => vec![label.item],
         Command::SubmitRequest(submit) => submit.items.iter().take(limits::REQUEST_ITEMS_MAX).copied().collect(),
         Command::BeginSession(begin) => match begin.under {
-            Under::CopyOut(_) => Vec::new(),
+            Under::CopyOut(_) | Under::Removal(_) => Vec::new(),
             Under::View(_, item) | Under::StandingView(item, _) => vec![item],
         },
         Command::NoteRefusal(note) => note.item.into_iter().collect(),
@@ -660,6 +681,9 @@ fn named_items(command: &Command) -> Vec<ItemId> {
         Command::TargetInspection(target) => target.items.clone(),
         Command::RecordResult(result) => vec![result.item],
         Command::AnswerRectification(answer) => vec![answer.item],
+        Command::ProposeVoter(_) | Command::ApproveVoter(_) | Command::WithdrawVoter(_) => Vec::new(),
+        Command::ProposeRemoval(propose) => propose.items.iter().take(limits::REMOVAL_ITEMS_MAX).copied().collect(),
+        Command::SealDevice(_) | Command::StepRemoval(_) | Command::ExecuteRemoval(_) => Vec::new(),
     }
 }
 

@@ -12,13 +12,14 @@ use strongroom_custody::{
     approval::{ApprovalRow, OralApproval, PaperApproval, PaperRow},
     case::{Archive, ArchiveRow, BindingRow, CaseRow, CaseState, Outcome, Term},
     clock::{ClockRow, ReadingRow},
-    correction::{ApprovedRow, CorrectionRow, Mistake, StepRow},
+    correction::{ApprovedRow, CorrectionRow, Mistake, RoleStepRow},
     disposal::{self, BatchItemRow, BatchRow, BatchState, ExecutionRow, ItemFate},
     erasure::{DisposedItem, EraseOrderRow, LostRow, PartRow, PartState, Tombstone},
     floors::{VersionRow, VersionsRow},
     hold::{HoldQuery, HoldRow, HoldState},
     keeping::{Class, ClassRow, ExtensionRow, KeepingRow, RestrictionKind, RestrictionRow, TriggerRow},
     mandate::{Mandate, MandateEnd, MandateKind, MandateScope, MandatesRow, UnderMandate},
+    outage::{OutageRow, RightOutage},
     profile::{Profile, RequestAct},
     proposal::{ProposalApproval, ProposalRow},
     request::{RequestRow, RequestState, RequestStep},
@@ -27,7 +28,8 @@ use strongroom_custody::{
         AbsentShard, CountersRow, DeviceRow, DeviceType, ItemRow, LabelValue, ManifestStep, PrincipalRow, ProfileRow,
         Retention, UnitRow, UploadRow,
     },
-    viewlist::{ListClosed, ListKind, ViewListRow},
+    viewlist::{ListClosed, ViewListRow},
+    voters::{VoterChangeEnd, VoterChangeRow},
 };
 use strongroom_types::{
     BatchId, ChunkIndex, CorrectionId, EraseList, EraseTarget, NodeId, Reason, RecordSeq, Refusal, RequestId, Role,
@@ -73,7 +75,7 @@ where
 
 #[test]
 fn commands_are_stored_as_they_always_were() {
-    let mut commands = [samples::of_clients(), samples::of_nodes()].concat();
+    let mut commands = [samples::of_clients(), samples::of_secrets(), samples::of_nodes()].concat();
     commands.sort_by_key(samples::number);
     let name = |command: &strongroom_custody::Command| {
         let text = format!("{command:?}");
@@ -149,6 +151,11 @@ fn rows_are_stored_as_they_always_were() {
         line("corrections trigger", &correction(Mistake::Trigger(item(1), RecordSeq(3)))),
         line("corrections binding", &correction(Mistake::Binding(id("C-1"), item(1)))),
         line("corrections archive", &correction(Mistake::Archive(id("C-1"), RecordSeq(3), archive()))),
+        line("corrections outages", &CorrectionRow { effected: Some(RecordSeq(12)), ..correction(outages()) }),
+        line("outages", &outage()),
+        line("voter_changes", &voter_change(None)),
+        line("voter_changes approved", &voter_change(Some(None))),
+        line("voter_changes withdrawn", &voter_change(Some(Some("it runs again".to_owned())))),
         line("quarantine_releases", &taken(Role::Custodian)),
         line("disposals proposed", &batch(BatchState::Proposed, None)),
         line("disposals withdrawn", &batch(BatchState::Withdrawn(id("legal"), "objection".to_owned()), None)),
@@ -176,8 +183,8 @@ fn rows_are_stored_as_they_always_were() {
     check("rows", lines);
 }
 
-fn taken(role: Role) -> StepRow {
-    StepRow { by: id("legal"), role, at: START, seq: RecordSeq(9) }
+fn taken(role: Role) -> RoleStepRow {
+    RoleStepRow { by: id("legal"), role, at: START, seq: RecordSeq(9) }
 }
 
 fn archive() -> Archive {
@@ -266,6 +273,37 @@ fn correction(mistake: Mistake) -> CorrectionRow {
         proposed: taken(Role::Legal),
         approved: Some(ApprovedRow { step: taken(Role::Head), in_force: START }),
         withdrawn: None,
+        effected: None,
+    }
+}
+
+fn voter_change(end: Option<Option<String>>) -> VoterChangeRow {
+    let end = end.map(|withdrawn| VoterChangeEnd { by: id("security"), at: START, seq: RecordSeq(4), withdrawn });
+    VoterChangeRow {
+        seq: RecordSeq(3),
+        old: NodeId(1),
+        new: NodeId(4),
+        reason: "broken".to_owned(),
+        proposed_by: id("ops"),
+        proposed_at: START,
+        end,
+    }
+}
+
+fn outages() -> Mistake {
+    let right = |outage, right_ms| RightOutage { outage, right_ms };
+    Mistake::Outages(vec![right(Some(RecordSeq(3)), 60_000), right(None, -5)])
+}
+
+fn outage() -> OutageRow {
+    let wall = START.plus_ms(70_000);
+    OutageRow {
+        seq: RecordSeq(3),
+        length_ms: 70_000,
+        t: START,
+        wall,
+        right_ms: 60_000,
+        corrected: Some(CorrectionId(1)),
     }
 }
 
@@ -422,10 +460,9 @@ fn mandates() -> MandatesRow {
 
 fn view_list() -> ViewListRow {
     ViewListRow {
-        kind: ListKind::Complaint,
         viewer: id("inspector"),
         items: vec![item(1)],
-        document: "投诉7号".to_owned(),
+        document: "案审7号".to_owned(),
         given_by: id("legal"),
         at: START,
         until: START.plus_ms(DAY),
@@ -434,8 +471,8 @@ fn view_list() -> ViewListRow {
     }
 }
 
-fn step_by(name: &str) -> disposal::StepRow {
-    disposal::StepRow { by: id(name), at: START, seq: RecordSeq(13) }
+fn step_by(name: &str) -> disposal::DisposalStepRow {
+    disposal::DisposalStepRow { by: id(name), at: START, seq: RecordSeq(13) }
 }
 
 fn batch(state: BatchState, execution: Option<Box<ExecutionRow>>) -> BatchRow {
@@ -486,7 +523,7 @@ fn disposed() -> Tombstone {
 }
 
 fn order(batch: Option<BatchId>, target: EraseTarget) -> EraseOrderRow {
-    EraseOrderRow { batch, list: EraseList::new([target]).expect("a list") }
+    EraseOrderRow { batch, list: EraseList::new([target]).expect("a list"), removal: None }
 }
 
 const fn part(state: PartState) -> PartRow {
@@ -501,12 +538,21 @@ fn reading(ended: Option<RecordSeq>) -> SessionRow {
         seq: RecordSeq(11),
         ends_at: START.plus_ms(DAY),
         ended,
+        removal: None,
     }
 }
 
 fn clock() -> ClockRow {
     let reading = ReadingRow { node: NodeId(1), boot_id: [7; 16], boottime_ms: 90_000, t: START };
-    ClockRow { t: START, wall: START.plus_ms(5), readings: vec![reading], outages_ms: 60_000, trial_ms: 0, ticks: 7 }
+    ClockRow {
+        t: START,
+        wall: START.plus_ms(5),
+        readings: vec![reading],
+        outages_ms: 60_000,
+        ticks: 7,
+        corrected_ms: -5,
+        ..ClockRow::default()
+    }
 }
 
 #[test]

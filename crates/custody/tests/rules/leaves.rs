@@ -1,14 +1,15 @@
 //! People leave: their posts are another's from the date, their access ends, and their names stay.
 
 use strongroom_custody::{
-    Act, Command, Fact, access,
+    Act, Answer, Command, Fact, access,
     command::{AddDevice, ApproveRequest, LabelItem, RegisterPrincipal, RevokePrincipal},
-    correction::StepRow,
+    correction::RoleStepRow,
     device::{self, AnswerOffer, OfferDevice, Way},
     keeper::NameKeeper,
     leave::{self, LeavePrincipal, LeaveRow, LeftRow, StayPrincipal, against, decidable},
+    mandate::{ConfirmMandate, GiveMandate, MandateKind, MandateScope},
     profile::RequestAct,
-    tables::{DeviceAsset, DeviceType, KEEPERS, LEAVES, LEAVES_DUE, NOTICES, PRINCIPALS},
+    tables::{DeviceAsset, DeviceType, KEEPERS, LEAVES, LEAVES_DUE, MANDATES, NOTICES, PRINCIPALS},
 };
 use strongroom_types::{Reason, RecordSeq, Role, UnixMillis};
 
@@ -170,6 +171,61 @@ fn r_000_3_what_is_owed_at_the_date_is_a_finding_and_access_ends_all_the_same() 
 }
 
 #[test]
+fn r_000_3_mandates_that_somebody_who_leaves_holds_or_lent_end_and_others_stand() {
+    let mut cluster = staffed();
+    let until = START.plus_ms(90 * DAY);
+    let mut give = |by: &str, kind, holder: &str, role, acts: &[RequestAct]| {
+        let scope = MandateScope { acts: acts.to_vec(), ..MandateScope::default() };
+        let document = "任字7号".to_owned();
+        let give = GiveMandate { kind, holder: id(holder), role, scope, from: None, until, document };
+        match cluster.done(by, Command::GiveMandate(give)) {
+            Answer::Recorded(seq) => seq,
+            other => panic!("{other:?}"),
+        }
+    };
+    let (delegation, appointment) = (MandateKind::Delegation, MandateKind::Appointment);
+    let lent = give("approver", delegation, "unit-head", Role::Approver, &[RequestAct::View]);
+    let of_other = give("approver-2", delegation, "unit-head", Role::Approver, &[RequestAct::View]);
+    let held = give("head", delegation, "approver", Role::Head, &[RequestAct::Copy]);
+    let entered = give("security", appointment, "legal", Role::Head, &[]);
+    let waits = give("security-2", appointment, "approver", Role::Head, &[]);
+    let person = |cluster: &Cluster, name: &str| {
+        access::principal(&cluster.rows, &id(name)).expect("reads").expect("registered")
+    };
+    let told = leave::tasks(&cluster.rows, &person(&cluster, "approver")).expect("reads").mandates;
+    let told: Vec<_> = told.iter().map(|(holder, mandate)| (holder.as_str(), mandate.seq)).collect();
+    assert_eq!(told, [("approver", held), ("approver", waits), ("unit-head", lent)]);
+
+    cluster.done("security-2", leave("security", "security-2", Some(START.plus_ms(2 * DAY))));
+    cluster.done("security", leave("approver", "approver-2", Some(START.plus_ms(DAY))));
+    cluster.pass(DAY - 1);
+    let state = |cluster: &Cluster, holder: &str, seq: RecordSeq| {
+        let row = MANDATES.read(&cluster.rows, &id(holder)).expect("reads").expect("some");
+        let mandate = row.mandates.iter().find(|mandate| mandate.seq == seq).expect("stays").clone();
+        (mandate.state_name(cluster.wall), mandate.revoked)
+    };
+    assert_eq!(state(&cluster, "unit-head", lent), ("in force", None));
+    cluster.pass(1);
+    let record = cluster.last_record().clone();
+    assert_eq!(record.act, Act::PrincipalLeft);
+    let ended = format!("approver {held}\napprover {waits}\nunit-head {lent}");
+    assert_eq!(record.text(Fact::MandatesEnded), Some(&*ended));
+    for (holder, seq) in [("unit-head", lent), ("approver", held), ("approver", waits)] {
+        let (now, end) = state(&cluster, holder, seq);
+        let end = end.expect("ended");
+        assert_eq!((now, end.by, end.reason.as_str(), end.at), ("revoked", id("security"), "调离", cluster.wall));
+    }
+    assert_eq!(state(&cluster, "unit-head", of_other).0, "in force");
+    let left = LEAVES.read(&cluster.rows, &id("approver")).expect("reads").expect("stays").left.expect("left");
+    assert_eq!(left.mandates, 3);
+    cluster.done("head", Command::ConfirmMandate(ConfirmMandate { holder: id("legal"), mandate: entered }));
+    cluster.pass(DAY);
+    assert!(!has_access(&cluster, "security"));
+    assert_eq!(state(&cluster, "legal", entered).0, "in force", "the document appoints, not who typed it");
+    assert_eq!(cluster.last_record().text(Fact::MandatesEnded), None);
+}
+
+#[test]
 fn b10_what_cannot_be_is_refused_with_what_would_mend_it() {
     let mut cluster = staffed();
     for (by, command, reason, told) in [
@@ -270,7 +326,7 @@ fn g8_one_person_of_several_roles_takes_one_step_of_a_request_only() {
 
 #[test]
 fn rows_are_stored_as_they_always_were() {
-    let noted = StepRow { by: id("security"), role: Role::Security, at: START, seq: RecordSeq(4) };
+    let noted = RoleStepRow { by: id("security"), role: Role::Security, at: START, seq: RecordSeq(4) };
     let row = |left| LeaveRow {
         person: id("wang"),
         to: id("li"),
@@ -285,6 +341,7 @@ fn rows_are_stored_as_they_always_were() {
         posts: 2,
         devices: 1,
         findings: vec!["DEVICES_OUTSTANDING".to_owned()],
+        mandates: 3,
     };
     let lines = vec![golden::line("leaves", &row(None)), golden::line("leaves left", &row(Some(left)))];
     golden::check("leaves", lines);

@@ -1,25 +1,31 @@
 //! Long random lives of a cluster against the reference model: three replicas that crash, replay and take snapshots over,
 //! leaders whose clocks are wrong, voters that reboot or lie, and people who extend, trigger, bind, archive, hold,
-//! release and correct. After every step, for every item: the product and the model agree on whether anything
+//! release, correct and remove to a classified carrier, the clock's outages too. After every step, for every item: the product and the model agree on whether anything
 //! keeps it, all replicas hold the same bytes, and nothing is ever free before its floor has truly passed.
 //!
 //! A few seeds run with every test. `LIVES=FROM..TO` plays others (`make lives`); a failure prints the seed and the
 //! shortest sequence of steps that still fails.
 
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use strongroom_custody::{
     Actor, Answer, Applied, Command, Context,
     case::{Archive, ArchiveCase, BindCase, OpenCase, ReopenCase, Term},
     clock::{self, Reading},
-    command::{AdvanceClock, Tick},
+    command::{AdvanceClock, BeginSession, EndSession, Tick, Under},
     correction::{ApproveCorrection, Mistake, ProposeCorrection, WithdrawCorrection},
-    digest,
+    digest, disposal,
+    erasure::{self, Tombstone},
     hold::{HoldQuery, HoldScope, PlaceHold, ReleaseHold},
-    keeping::{self, ExtendItem, TriggerItem},
+    keeping::{self, ExtendItem, RestrictItem, RestrictionKind, TriggerItem},
+    outage::RightOutage,
+    removal::{self, ExecuteRemoval, ProposeRemoval, RemovalForm, RemovalStep, StepRemoval},
     replay::Replay,
     retention,
-    tables::{CASES, CORRECTIONS, ITEMS, newest_first},
+    tables::{CASES, CORRECTIONS, ITEMS, OUTAGES, REMOVALS, newest_first},
 };
-use strongroom_types::{CorrectionId, NodeId, RecordSeq, UnixMillis, limits, rows::MemoryRows};
+use strongroom_types::{
+    ClusterId, CorrectionId, NodeId, RecordSeq, RemovalId, SessionId, UnixMillis, limits, rows::MemoryRows,
+};
 
 use crate::{
     fixture::{Cluster, DAY, GATEWAY, HOUR, MINUTE, START, id, item, key, small},
@@ -58,7 +64,7 @@ impl Dice {
 
 fn life(seed: u64) -> Vec<Step> {
     let mut dice = Dice(seed);
-    let mut step = || Step { what: dice.roll(24), which: dice.roll(6), how: dice.roll(8), who: dice.roll(8) };
+    let mut step = || Step { what: dice.roll(27), which: dice.roll(6), how: dice.roll(8), who: dice.roll(8) };
     (0..STEPS).map(|_| step()).collect()
 }
 
@@ -78,6 +84,8 @@ struct World {
     /// How far the leader's wall clock is off.
     leader_off_ms: i64,
     model: Model,
+    /// Items that were removed to a carrier.
+    removed: std::collections::BTreeSet<u8>,
     /// True time at which each item's floor is over, by the calendar.
     free_from: std::collections::BTreeMap<u8, UnixMillis>,
     /// What an auditor makes of the records alone.
@@ -99,6 +107,7 @@ impl World {
             old: Vec::new(),
             leader_off_ms: 0,
             model: Model::default(),
+            removed: std::collections::BTreeSet::new(),
             free_from: std::collections::BTreeMap::new(),
             replay,
         }
@@ -192,7 +201,9 @@ impl World {
             19 | 20 => self.release(which, who),
             21 => self.propose(which, how),
             22 => self.approve(which, who),
-            _ => self.withdraw(which),
+            23 => self.withdraw(which),
+            24 => self.remove(which, how),
+            _ => self.correct_clock(which, how),
         }
     }
 
@@ -420,6 +431,25 @@ impl World {
         }
     }
 
+    /// Both offices correct outages as the wall clocks of this moment have it, right or wrong, or as nothing has it.
+    fn correct_clock(&mut self, which: u8, how: u8) {
+        let clock = clock::read(self.rows()).expect("reads");
+        let newest = OUTAGES.scan(self.rows(), &(), None, 2).expect("reads");
+        let newest = newest.get(usize::from(which % 2)).map(|(_, row)| *row);
+        let (outage, right_ms) = match (how, newest) {
+            (0..=3, Some(row)) => (Some(row.seq), (row.right_ms + clock.unexplained_ms()).max(0)),
+            (4, Some(row)) => (Some(row.seq), 0),
+            (0..=5, _) => (None, clock.unexplained_ms()),
+            _ => (None, i64::from(which) * 300 * DAY - 700 * DAY),
+        };
+        let mistake = Mistake::Outages(vec![RightOutage { outage, right_ms }]);
+        let propose = ProposeCorrection { mistake, reason: "x".to_owned() };
+        let proposed = self.apply(Actor::Client(key("legal")), Command::ProposeCorrection(propose));
+        if let Some(Answer::Correction(correction, _)) = proposed {
+            self.by("head", Command::ApproveCorrection(ApproveCorrection { correction }));
+        }
+    }
+
     /// Tells the model what a correction is about, in the model's own words.
     fn mark(&mut self, correction: CorrectionId, in_force: Option<UnixMillis>) {
         let row = CORRECTIONS.read(self.rows(), &newest_first(correction.0)).expect("reads").expect("a correction");
@@ -429,16 +459,21 @@ impl World {
             Mistake::Extension(of, seq) => {
                 let said = keeping::read(self.rows(), *of).expect("reads");
                 let at = said.extensions.iter().position(|one| one.seq == *seq).expect("there");
-                self.model.items.get_mut(&number(of)).expect("an item").extensions[at].void_from = in_force;
+                if let Some(of) = self.model.items.get_mut(&number(of)) {
+                    of.extensions[at].void_from = in_force;
+                }
             }
             Mistake::Trigger(of, seq) => {
                 let said = keeping::read(self.rows(), *of).expect("reads");
                 let at = said.triggers.iter().position(|one| one.seq == *seq).expect("there");
-                self.model.items.get_mut(&number(of)).expect("an item").triggers[at].void_from = in_force;
+                if let Some(of) = self.model.items.get_mut(&number(of)) {
+                    of.triggers[at].void_from = in_force;
+                }
             }
             Mistake::Binding(case, of) => {
-                let bound = &mut self.model.items.get_mut(&number(of)).expect("an item").bound;
-                bound.get_mut(&case_of(case)).expect("bound").void_from = in_force;
+                if let Some(of) = self.model.items.get_mut(&number(of)) {
+                    of.bound.get_mut(&case_of(case)).expect("bound").void_from = in_force;
+                }
             }
             Mistake::Archive(case, seq, right) => {
                 let stored = CASES.read(self.rows(), case).expect("reads").expect("a case");
@@ -447,12 +482,93 @@ impl World {
                 let archived = &mut self.model.cases.get_mut(&case_of(case)).expect("a case").archives[at];
                 archived.corrected = in_force.map(|from| (from, end));
             }
+            // What the clock is compared with keeps nothing and frees nothing.
+            Mistake::Outages(_) => {}
+        }
+    }
+
+    /// Tries to remove an item to a carrier and leaves one step out, or none: it goes when all were taken, and only then, whatever
+    /// keeps it.
+    fn remove(&mut self, which: u8, left_out: u8) {
+        let number = which % ITEMS_MAX + 1;
+        if !self.model.items.contains_key(&number) {
+            return;
+        }
+        let was_restricted = keeping::read(self.rows(), item(number)).expect("reads").restriction.is_some();
+        let removal =
+            RemovalId(REMOVALS.scan(self.rows(), &(), None, 1).expect("reads").first().map_or(1, |row| row.1.id.0 + 1));
+        let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).expect("a key");
+        let step = |step| Command::StepRemoval(StepRemoval { removal, step });
+        let sessions = u128::from(removal.0).to_be_bytes();
+        let restrict =
+            RestrictItem { item: item(number), kind: Some(RestrictionKind::SuspectedSecret), reason: "x".to_owned() };
+        let propose = ProposeRemoval {
+            items: vec![item(number)],
+            form: RemovalForm {
+                organ: "x".to_owned(),
+                receiver: "x".to_owned(),
+                receiver_key: pair.public_key().as_ref().try_into().expect("32 bytes"),
+                carrier: "x".to_owned(),
+                basis: "x".to_owned(),
+            },
+            executor: id("archivist"),
+            copies: Vec::new(),
+        };
+        let execute = ExecuteRemoval {
+            removal,
+            supervisors: vec![id("inspector"), id("unit-head")],
+            disks: Vec::new(),
+            replicas: Vec::new(),
+            copies: Vec::new(),
+        };
+        let session = SessionId::new(sessions);
+        let begin = BeginSession { session, under: Under::Removal(removal) };
+        let mut went = false;
+        for at in 0..8 {
+            if at == left_out && at < 7 {
+                continue;
+            }
+            went = match at {
+                0 => self.by("legal", Command::RestrictItem(restrict.clone())),
+                1 => self.by("legal", Command::ProposeRemoval(Box::new(propose.clone()))),
+                2 => self.by("secrecy", step(RemovalStep::Approve)),
+                3 => self.by("head", step(RemovalStep::Approve)),
+                4 => self.by("archivist", Command::BeginSession(begin.clone())),
+                5 => self.by("archivist", Command::EndSession(EndSession { session, complete: true })),
+                6 => {
+                    let Ok(row) = removal::read(self.rows(), removal) else { continue };
+                    let text = removal::statement_of(self.rows(), ClusterId::new([0xc1; 16]), &row).expect("reads");
+                    let signature = pair.sign(&text.to_bytes()).as_ref().to_vec();
+                    self.by("archivist", step(RemovalStep::FileSignature(signature.into())))
+                }
+                _ => self.by("archivist", Command::ExecuteRemoval(Box::new(execute.clone()))),
+            };
+        }
+        let all_taken = left_out == 7 || (left_out == 0 && was_restricted);
+        assert_eq!(went, all_taken, "item {number} with step {left_out} left out");
+        if went {
+            self.model.items.remove(&number);
+            self.removed.insert(number);
+        } else {
+            self.by("legal", step(RemovalStep::Withdraw("x".to_owned())));
         }
     }
 
     /// What must hold after every step.
     fn check(&self) {
         assert!(self.replicas.iter().all(|rows| *rows == self.replicas[0]), "replicas differ");
+        if let Ok(now) = disposal::now(self.rows()) {
+            assert!(
+                now <= self.t() && now <= self.now(),
+                "disposal is judged at {now}, the true time is {}",
+                self.now()
+            );
+        }
+        for number in &self.removed {
+            assert_eq!(ITEMS.read(self.rows(), &item(*number)).expect("reads"), None);
+            let tombstone = erasure::tombstone(self.rows(), item(*number)).expect("reads");
+            assert!(matches!(tombstone, Some(Tombstone::Removed(_))), "item {number}: {tombstone:?}");
+        }
         // The rules are asked at T and long after it: what T will come to must be agreed on, too.
         for t in [self.t(), self.t().plus_ms(700 * DAY)] {
             for number in self.model.items.keys().copied() {
@@ -472,14 +588,20 @@ impl World {
     }
 }
 
-fn outcome(steps: &[Step]) -> Result<(), String> {
+/// How a life came out: whether a correction thawed its clock, or why it failed.
+fn outcome(steps: &[Step]) -> Result<bool, String> {
     let played = std::panic::catch_unwind(|| {
-        let mut world = World::new();
+        let (mut world, mut thawed) = (World::new(), false);
         for step in steps {
+            let corrected_ms = clock::read(world.rows()).expect("reads").corrected_ms;
+            let was_frozen = disposal::now(world.rows()).is_err();
             world.play(*step);
             world.check();
+            let clock = clock::read(world.rows()).expect("reads");
+            thawed |= was_frozen && clock.corrected_ms != corrected_ms && clock::trusted(&clock).is_ok();
         }
         world.check_digests();
+        thawed
     });
     played
         .map_err(|panic| panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "a panic without words".to_owned()))
@@ -506,10 +628,13 @@ fn no_life_of_a_cluster_ends_an_item_early_or_disagrees_with_the_model() {
         let (from, to) = text.split_once("..").expect("LIVES=FROM..TO");
         from.parse().expect("a number")..to.parse().expect("a number")
     });
+    let mut thawed = 0;
     for seed in seeds {
         let steps = life(seed);
-        if let Err(told) = outcome(&steps) {
-            panic!("seed {seed}: {told}\n{:#?}", shortest(steps));
+        match outcome(&steps) {
+            Ok(has_thawed) => thawed += usize::from(has_thawed),
+            Err(told) => panic!("seed {seed}: {told}\n{:#?}", shortest(steps)),
         }
     }
+    assert!(thawed > 0, "no clock of these lives was thawed by a correction: nothing was tried");
 }

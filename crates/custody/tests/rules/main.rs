@@ -18,9 +18,11 @@ mod items;
 mod keeping;
 mod lives;
 mod model;
+mod outages;
 mod profiles;
 mod proposals;
 mod registers;
+mod removals;
 mod requests;
 mod retained;
 mod roles;
@@ -42,3 +44,5 @@ mod interruptions;
 mod leaves;
 mod transfers;
 mod units;
+
+mod voters;

@@ -134,7 +134,7 @@ fn a_cluster_is_created_once_with_a_record_of_everything_in_it() {
     cluster.by_node(create()).expect("creates");
     assert_eq!(cluster.records[0].bytes(Fact::Digest), Some([0xaa; 32].as_slice()));
     for (act, count) in
-        [(Act::ProfileActivate, 3), (Act::UnitAdd, 4), (Act::DeviceAdd, 1), (Act::PrincipalRegister, 21)]
+        [(Act::ProfileActivate, 3), (Act::UnitAdd, 4), (Act::DeviceAdd, 1), (Act::PrincipalRegister, 22)]
     {
         assert_eq!(cluster.records.iter().filter(|record| record.act == act).count(), count, "{}", act.name());
     }

@@ -187,7 +187,7 @@ fn a_row_that_was_altered_is_named() {
         }),
         ("holds H-1", |rows| {
             let mut row = HOLDS.read(rows, &id("H-1")).expect("reads").expect("placed");
-            let step = strongroom_custody::correction::StepRow {
+            let step = strongroom_custody::correction::RoleStepRow {
                 by: id("legal"),
                 role: strongroom_types::Role::Legal,
                 at: START,

@@ -21,7 +21,7 @@ use strongroom_custody::{
     correction::{ApproveCorrection, Mistake, ProposeCorrection, WithdrawCorrection},
     device::{
         AnswerOffer, ConfirmFault, CorrectEntry, DockDevice, Docking, OfferDevice, ReportFault, ReportLoss,
-        RestoreDevice, SendToRepair, Way,
+        RestoreDevice, SealDevice, SendToRepair, Way,
     },
     disposal::{
         ApproveDisposal, DiskOfNode, ExecuteDisposal, ProposeDisposal, ProposedItem, SignDisposal, WithdrawDisposal,
@@ -38,21 +38,24 @@ use strongroom_custody::{
     mandate::{ConfirmMandate, GiveMandate, MandateKind, MandateScope, RevokeMandate},
     notice::AcknowledgeNotice,
     profile::RequestAct,
+    removal::{CopyAt, ExecuteRemoval, ProposeRemoval, RemovalForm, RemovalStep, StepRemoval},
     statement::{FileStatement, StatementOf},
     tables::{AbsentShard, DeviceAsset, DeviceType},
     transfer::{AnswerCase, OfferCase},
     unit_change::{ApproveUnitChange, Moved, ProposeUnitChange, Subject, UnitChange, WithdrawUnitChange},
-    viewlist::{CloseList, GiveList, ListKind},
+    viewlist::{CloseList, GiveList},
+    voters::{ApproveVoter, ProposeVoter, VotersNow, WithdrawVoter},
 };
 use strongroom_types::{
     BatchId, ChunkIndex, CorrectionId, DiskId, DrawCommitment, DrawId, DrawShare, NodeId, Reason, RecordSeq, Refusal,
-    RequestId, Role, ShardIndex,
+    RemovalId, RequestId, Role, ShardIndex,
 };
 
 use crate::fixture::{DAY, GATEWAY, HOUR, START, created, end, id, item, key, open, progress, session, small, submit};
 
 pub(crate) const NO_REQUEST: RequestId = RequestId(999);
 pub(crate) const NO_BATCH: BatchId = BatchId(999);
+pub(crate) const NO_REMOVAL: RemovalId = RemovalId(999);
 pub(crate) const NO_DRAW: DrawId = DrawId(999);
 /// The shortest profile.
 pub(crate) const PROPOSED: &str = "name = \"new\"\nagency = \"新局\"\n[floor]\nunspecified = true\n";
@@ -395,13 +398,26 @@ fn of_requests() -> Vec<Command> {
         }),
         Command::ConfirmOral(ConfirmOral { request }),
         Command::GiveList(GiveList {
-            kind: ListKind::Complaint,
             viewer: id("stranger"),
             items: vec![item(7), item(8)],
-            document: "投诉7号".to_owned(),
+            document: "案审7号".to_owned(),
             until: START.plus_ms(DAY),
         }),
         Command::CloseList(CloseList { viewer: id("stranger"), list: RecordSeq(999), result: "无问题".to_owned() }),
+        Command::ProposeVoter(Box::new(ProposeVoter {
+            old: NodeId(1),
+            new: NodeId(4),
+            reason: "broken".to_owned(),
+            now: VotersNow {
+                voters: vec![NodeId(1), NodeId(2), NodeId(3)],
+                serving: vec![NodeId(2), NodeId(3), NodeId(4)],
+                unsettled: true,
+                policy: "log x".to_owned(),
+                policy_digest: [0xdd; 32],
+            },
+        })),
+        Command::ApproveVoter(Box::new(ApproveVoter { change: RecordSeq(999), now: VotersNow::default() })),
+        Command::WithdrawVoter(WithdrawVoter { change: RecordSeq(999), reason: "it runs again".to_owned() }),
     ]
 }
 
@@ -425,6 +441,47 @@ pub(crate) fn opening(name: &str, unit: &str) -> OpenActivity {
         }),
         angles: vec!["left".to_owned(), "right".to_owned()],
     }
+}
+
+/// Commands about state secrets.
+pub(crate) fn of_secrets() -> Vec<Command> {
+    let step = |step| Command::StepRemoval(StepRemoval { removal: NO_REMOVAL, step });
+    let copy =
+        CopyAt { place: "备份磁带 B12".to_owned(), keeper: "信息中心".to_owned(), seq: Some(RecordSeq(4)) };
+    vec![
+        Command::SealDevice(SealDevice {
+            device: id("D1"),
+            envelope: "MF-0031".to_owned(),
+            found_by: id("recorder"),
+            reason: "疑似国家秘密，未上传".to_owned(),
+            activity: Some(id("A-none")),
+        }),
+        Command::ProposeRemoval(Box::new(ProposeRemoval {
+            items: vec![item(8)],
+            form: RemovalForm {
+                organ: "市国家保密局".to_owned(),
+                receiver: "李四".to_owned(),
+                receiver_key: [7; 32],
+                carrier: "JM-2026-014".to_owned(),
+                basis: "保密审查意见".to_owned(),
+            },
+            executor: id("archivist-2"),
+            copies: vec![copy.clone()],
+        })),
+        step(RemovalStep::Approve),
+        step(RemovalStep::Withdraw("已解密".to_owned())),
+        step(RemovalStep::FileSignature(vec![9; 64].into())),
+        step(RemovalStep::DestroyCopy(0, START, "消磁".to_owned())),
+        step(RemovalStep::Close),
+        Command::ExecuteRemoval(Box::new(ExecuteRemoval {
+            removal: NO_REMOVAL,
+            supervisors: vec![id("inspector"), id("unit-head")],
+            disks: vec![DiskOfNode { disk: DiskId::new([0xd1; 16]), node: NodeId(1) }],
+            replicas: vec![NodeId(1)],
+            copies: vec![copy],
+        })),
+        Command::BeginSession(BeginSession { session: session(9), under: Under::Removal(NO_REMOVAL) }),
+    ]
 }
 
 /// Commands that only the cluster itself sends.
@@ -566,12 +623,19 @@ pub(crate) const fn number(command: &Command) -> u8 {
         Command::TargetInspection(_) => 134,
         Command::RecordResult(_) => 145,
         Command::AnswerRectification(_) => 146,
+        Command::ProposeVoter(_) => 150,
+        Command::ApproveVoter(_) => 151,
+        Command::WithdrawVoter(_) => 152,
+        Command::SealDevice(_) => 140,
+        Command::ProposeRemoval(_) => 141,
+        Command::StepRemoval(_) => 142,
+        Command::ExecuteRemoval(_) => 143,
     }
 }
 
 #[test]
 fn there_is_a_sample_of_every_command() {
-    let mut numbers: Vec<_> = of_clients().iter().chain(&of_nodes()).map(number).collect();
+    let mut numbers: Vec<_> = of_clients().iter().chain(&of_secrets()).chain(&of_nodes()).map(number).collect();
     numbers.sort_unstable();
     numbers.dedup();
     let gone = 19;
@@ -584,7 +648,9 @@ fn there_is_a_sample_of_every_command() {
             .chain([86])
             .chain(110..=116)
             .chain(120..=134)
+            .chain(140..=143)
             .chain(145..=146)
+            .chain(150..=152)
             .collect::<Vec<_>>()
     );
 }

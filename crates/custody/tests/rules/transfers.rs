@@ -4,7 +4,7 @@ use strongroom_custody::{
     Act, Answer, Command, Fact,
     case::{self, ArchiveCase, CloseCase, Outcome, Term},
     command::{LabelItem, RegisterPrincipal},
-    correction::StepRow,
+    correction::RoleStepRow,
     hold::{HoldScope, PlaceHold},
     profile::RequestAct,
     retention::{self, Keeper, TakenWith},
@@ -261,7 +261,7 @@ fn a_case_is_offered_so_often_and_no_more() {
 
 #[test]
 fn rows_are_stored_as_they_always_were() {
-    let step = |by: &str, seq| StepRow { by: id(by), role: Role::UnitHead, at: START, seq: RecordSeq(seq) };
+    let step = |by: &str, seq| RoleStepRow { by: id(by), role: Role::UnitHead, at: START, seq: RecordSeq(seq) };
     let receipt = || Receipt { taken: step("head-u4", 9), items: 2, profile: id("strict"), version: 3 };
     let row = |state| TransferRow {
         case: id("C-1"),

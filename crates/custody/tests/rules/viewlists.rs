@@ -5,7 +5,7 @@ use strongroom_custody::{
     activity::{AttachItem, CorrectActivity, Corrected, Officer, OpenActivity},
     case::{ArchiveCase, BindCase, OpenCase, Term},
     command::{AddUnit, RegisterPrincipal},
-    viewlist::{CloseList, GiveList, ListKind},
+    viewlist::{CloseList, GiveList},
 };
 use strongroom_types::{Reason, RecordSeq, Role};
 
@@ -25,9 +25,8 @@ fn open(activity: OpenActivity) -> Command {
     Command::OpenActivity(Box::new(activity))
 }
 
-fn give(kind: ListKind, viewer: &str, items: &[u8], until_days: i64) -> Command {
+fn give(viewer: &str, items: &[u8], until_days: i64) -> Command {
     Command::GiveList(GiveList {
-        kind,
         viewer: id(viewer),
         items: items.iter().map(|number| item(*number)).collect(),
         document: "厦城案〔2026〕7号".to_owned(),
@@ -135,7 +134,7 @@ fn a_case_handler_views_what_others_bound_to_their_open_case() {
 fn the_reviewer_views_the_list_of_a_case_that_was_handed_over_r_003_5d() {
     let mut cluster = five();
     cluster.refused("legal", standing(1, XIAMEN), Reason::ApprovalMissing);
-    let list = given(cluster.done("unit-head", give(ListKind::Review, "legal", &[XIAMEN], 30)));
+    let list = given(cluster.done("unit-head", give("legal", &[XIAMEN], 30)));
     assert_eq!((cluster.last_record().act, cluster.last_record().rule.as_str()), (Act::ListGive, "R-003-5d"));
     cluster.done("legal", standing(1, XIAMEN));
     let basis = cluster.last_record().text(Fact::Basis).expect("a basis").to_owned();
@@ -151,15 +150,12 @@ fn the_reviewer_views_the_list_of_a_case_that_was_handed_over_r_003_5d() {
 }
 
 #[test]
-fn the_inspector_views_what_a_named_complaint_lists_r_000_27_r_003_6d() {
-    for of in [QIDONG, XIAMEN] {
-        let mut cluster = five();
-        cluster.refused("inspector", standing(1, of), Reason::ApprovalMissing);
-        cluster.done("legal", give(ListKind::Complaint, "inspector", &[of], 3));
-        cluster.done("inspector", standing(1, of));
-        cluster.pass(3 * DAY);
-        cluster.refused("inspector", standing(2, of), Reason::ApprovalMissing);
-    }
+fn a_list_ends_with_its_time() {
+    let mut cluster = five();
+    cluster.done("unit-head", give("legal", &[XIAMEN], 3));
+    cluster.done("legal", standing(1, XIAMEN));
+    cluster.pass(3 * DAY);
+    cluster.refused("legal", standing(2, XIAMEN), Reason::ApprovalMissing);
 }
 
 #[test]
@@ -167,33 +163,34 @@ fn a_list_gives_only_what_the_profile_gives_and_nobody_makes_their_own() {
     let both = RegisterPrincipal {
         principal: id("both"),
         key: key("both"),
-        roles: vec![Role::Inspector, Role::Legal],
+        roles: vec![Role::UnitHead, Role::Legal],
         unit: None,
     };
     let in_s1 = RegisterPrincipal {
-        principal: id("inspector S1"),
-        key: key("inspector S1"),
-        roles: vec![Role::Inspector],
+        principal: id("legal S1"),
+        key: key("legal S1"),
+        roles: vec![Role::Legal],
         unit: Some(id("S1")),
     };
     let cluster = five_and(vec![both, in_s1]);
     for (who, command, reason) in [
-        ("both", give(ListKind::Complaint, "both", &[QIDONG], 3), Reason::SamePerson),
-        ("recorder", give(ListKind::Complaint, "inspector", &[QIDONG], 3), Reason::RoleNotAllowed),
-        ("legal", give(ListKind::Review, "inspector", &[XIAMEN], 3), Reason::RoleNotAllowed),
-        ("inspector", give(ListKind::Complaint, "inspector", &[QIDONG], 3), Reason::RoleNotAllowed),
+        ("both", give("both", &[XIAMEN], 3), Reason::SamePerson),
+        ("legal", give("legal-2", &[XIAMEN], 3), Reason::RoleNotAllowed),
+        ("inspector", give("legal", &[XIAMEN], 3), Reason::RoleNotAllowed),
+        // What a complaint names is no list: the inspector enters it.
+        ("unit-head", give("inspector", &[XIAMEN], 3), Reason::RoleNotAllowed),
         // 001 and 002 give no standing view, and no list makes one.
-        ("legal", give(ListKind::Complaint, "inspector", &[RENFANG], 3), Reason::RoleNotAllowed),
-        ("legal", give(ListKind::Complaint, "inspector", &[SHIER], 3), Reason::RoleNotAllowed),
-        ("unit-head", give(ListKind::Review, "legal", &[QIDONG], 3), Reason::RoleNotAllowed),
-        ("unit-head", give(ListKind::Review, "legal", &[NEIQIU], 3), Reason::RoleNotAllowed),
-        ("unit-head", give(ListKind::Review, "recorder", &[XIAMEN], 3), Reason::RoleNotAllowed),
-        ("legal", give(ListKind::Complaint, "inspector S1", &[QIDONG], 3), Reason::OutsideUnit),
-        ("legal", give(ListKind::Complaint, "stranger", &[QIDONG], 3), Reason::NotFound),
-        ("legal", give(ListKind::Complaint, "inspector", &[99], 3), Reason::NotFound),
-        ("legal", give(ListKind::Complaint, "inspector", &[], 3), Reason::InvalidArgument),
-        ("legal", give(ListKind::Complaint, "inspector", &[QIDONG], 0), Reason::InvalidArgument),
-        ("legal", give(ListKind::Complaint, "inspector", &[QIDONG], 400), Reason::InvalidArgument),
+        ("unit-head", give("legal", &[RENFANG], 3), Reason::RoleNotAllowed),
+        ("unit-head", give("legal", &[SHIER], 3), Reason::RoleNotAllowed),
+        ("unit-head", give("legal", &[QIDONG], 3), Reason::RoleNotAllowed),
+        ("unit-head", give("legal", &[NEIQIU], 3), Reason::RoleNotAllowed),
+        ("unit-head", give("recorder", &[XIAMEN], 3), Reason::RoleNotAllowed),
+        ("unit-head", give("legal S1", &[XIAMEN], 3), Reason::OutsideUnit),
+        ("unit-head", give("stranger", &[XIAMEN], 3), Reason::NotFound),
+        ("unit-head", give("legal", &[99], 3), Reason::NotFound),
+        ("unit-head", give("legal", &[], 3), Reason::InvalidArgument),
+        ("unit-head", give("legal", &[XIAMEN], 0), Reason::InvalidArgument),
+        ("unit-head", give("legal", &[XIAMEN], 400), Reason::InvalidArgument),
     ] {
         cluster.clone().refused(who, command, reason);
     }

@@ -13,11 +13,11 @@ use strongroom_proto::{
     },
     convert,
 };
-use strongroom_types::{ItemId, Reason, Refusal, RequestId, limits};
+use strongroom_types::{ItemId, Reason, Refusal, RemovalId, RequestId, limits};
 use tonic::{Request, Response, Status};
 
 use crate::{
-    edge::{Caller, Edge, Reading, answer, digest, fault, idempotency},
+    edge::{Caller, Edge, Reading, answer, digest, fault, idempotency, parsed},
     metrics,
     streams::until_stalled,
 };
@@ -36,9 +36,16 @@ impl AccessService for Access {
         let caller = self.0.caller(&request).await?;
         let mut begin = request.into_inner();
         let idempotency = idempotency(&std::mem::take(&mut begin.idempotency_key), digest("BeginCopyOut", &begin))?;
-        let request: RequestId =
-            convert::parsed("request_id", &begin.request_id).map_err(|refusal| answer(&refusal))?;
-        let begun = self.begin(&caller, Under::CopyOut(request), idempotency).await?;
+        let request: Option<RequestId> = parsed(convert::optional_parsed("request_id", &begin.request_id))?;
+        let removal: Option<RemovalId> = parsed(convert::optional_parsed("removal_id", &begin.removal_id))?;
+        let under = match (request, removal) {
+            (Some(request), None) => Under::CopyOut(request),
+            (None, Some(removal)) => Under::Removal(removal),
+            (Some(_), Some(_)) | (None, None) => {
+                return Err(answer(&Refusal::invalid("a request or a removal must be named, and not both")));
+            }
+        };
+        let begun = self.begin(&caller, under, idempotency).await?;
         let rows = self.0.rows().await?;
         let items = begun.items.iter().map(|item| self.granted(&rows, *item)).collect::<Result<_, _>>()?;
         Ok(Response::new(BeginCopyOutResponse {

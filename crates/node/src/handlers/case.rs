@@ -8,7 +8,8 @@ use strongroom_custody::{
         self, ArchiveCase, ArchiveRow, BindCase, CaseRow, CaseState, CloseCase, OpenCase, Outcome, ReopenCase, Term,
     },
     clock,
-    correction::StepRow,
+    correction::RoleStepRow,
+    erasure,
     tables::{CASE_ITEMS, CASE_OFFERS, CASES},
     transfer::{self, AnswerCase, OfferCase, Receipt, TransferRow, TransferState},
 };
@@ -23,7 +24,7 @@ use strongroom_proto::{
     },
     convert,
 };
-use strongroom_types::{CaseId, CorrectionId, RecordSeq, Refusal, UnixMillis, limits, rows::Rows};
+use strongroom_types::{CaseId, CorrectionId, ItemId, RecordSeq, Refusal, UnixMillis, limits, rows::Rows};
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -172,14 +173,23 @@ fn items(look: &Look<'_>, id: &CaseId, asked: &ListCaseItemsRequest) -> Result<L
     let wanted = page_size(asked.page_size);
     let page = CASE_ITEMS.scan(&**look.rows, id, page_token(&asked.page_token).as_deref(), wanted)?;
     let next = page.last().filter(|_| page.len() == wanted).map_or_else(Bytes::new, |(key, _)| key.clone().into());
-    let bindings = page.into_iter().map(|(key, row)| Binding {
+    let mut bindings = Vec::with_capacity(page.len());
+    for (key, row) in page {
         // A key ends with the item's id.
-        item_id: Bytes::copy_from_slice(&key[key.len().saturating_sub(16)..]),
-        by: row.by.to_string(),
-        record_seq: row.seq.0,
-        correction_id: correction(row.corrected),
-    });
-    Ok(ListCaseItemsResponse { bindings: bindings.collect(), next_page_token: next })
+        let item = &key[key.len().saturating_sub(16)..];
+        let tombstone = match ItemId::try_from(item) {
+            Ok(id) => erasure::tombstone(&**look.rows, id)?,
+            Err(_) => None,
+        };
+        bindings.push(Binding {
+            item_id: Bytes::copy_from_slice(item),
+            by: row.by.to_string(),
+            record_seq: row.seq.0,
+            correction_id: correction(row.corrected),
+            gone: tombstone.map(|gone| gone.told()).unwrap_or_default(),
+        });
+    }
+    Ok(ListCaseItemsResponse { bindings, next_page_token: next })
 }
 
 /// The transfers of a case that the caller's unit has or had to do with, or every offer that waits.
@@ -198,7 +208,7 @@ fn transfers(look: &Look<'_>, case: Option<&CaseId>) -> Result<Vec<TransferRow>,
 }
 
 fn transfer_message(row: &TransferRow) -> Transfer {
-    let step = |step: &StepRow, item_count| TransferStep {
+    let step = |step: &RoleStepRow, item_count| TransferStep {
         by: step.by.to_string(),
         role: step.role.to_string(),
         at_unix_ms: step.at.0,

@@ -6,9 +6,11 @@ use strongroom_custody::{
     self as custody, Act,
     access::{Stop, within_unit},
     command::{LabelItem, ReleaseQuarantine},
+    erasure::{self, Tombstone},
     item,
     keeping::{self, Class, ClassifyItem, ExtendItem, RestrictItem, RestrictionKind, TriggerItem},
     naming::Names,
+    removal,
     retention::{self, Keeper, Keepers, Kept},
     tables::{ITEMS, ITEMS_BY_UNIT, ItemRow, RECORDS_BY_ITEM},
     transfer::{reaches_item, within_item},
@@ -17,14 +19,15 @@ use strongroom_proto::{
     catalog::{
         ClassifyItemRequest, ClassifyItemResponse, ExplainItemRequest, ExplainItemResponse, ExtendItemRequest,
         ExtendItemResponse, Item, LabelItemRequest, LabelItemResponse, ListItemRecordsRequest, ListItemRecordsResponse,
-        ListItemsRequest, ListItemsResponse, ReleaseQuarantineRequest, ReleaseQuarantineResponse, RestrictItemRequest,
-        RestrictItemResponse, RetentionReason, ShowItemRequest, ShowItemResponse, TriggerItemRequest,
-        TriggerItemResponse, UnrestrictItemRequest, UnrestrictItemResponse, catalog_service_server::CatalogService,
+        ListItemsRequest, ListItemsResponse, ReleaseQuarantineRequest, ReleaseQuarantineResponse, Removed,
+        RestrictItemRequest, RestrictItemResponse, RetentionReason, ShowItemRequest, ShowItemResponse,
+        TriggerItemRequest, TriggerItemResponse, UnrestrictItemRequest, UnrestrictItemResponse,
+        catalog_service_server::CatalogService,
     },
     convert,
 };
 use strongroom_types::{
-    ActivityId, DeviceId, ItemId, Reason, RecordSeq, Refusal, UnitId, limits,
+    ActivityId, DeviceId, ItemId, Reason, RecordSeq, Refusal, UnitId, UnixMillis, limits,
     rows::{Key, RowError, Rows},
 };
 use tonic::{Request, Response, Status};
@@ -47,6 +50,9 @@ impl CatalogService for Catalogue {
         let shown = self
             .0
             .look(&caller, Reading::of_item(Act::ItemShow, id), |look| {
+                if let Some(gone) = removed_item(look, id)? {
+                    return Ok(removed_message(look, id, &gone));
+                }
                 let row = own_item(look, id)?;
                 item_message(look, &Keepers::load(&**look.rows)?, &mut Names::default(), id, &row)
             })
@@ -71,13 +77,16 @@ impl CatalogService for Catalogue {
         let explained = self
             .0
             .look(&caller, Reading::of_item(Act::ItemExplain, id), |look| {
+                if let Some(gone) = removed_item(look, id)? {
+                    return followed(look, id, &gone);
+                }
                 let row = own_item(look, id)?;
                 let kept = retention::kept(&**look.rows, id, &row)?;
                 let until = retention::effective_until(&kept);
-                Ok((retention::explain(&**look.rows, &row, kept)?, until))
+                Ok((retention::explain(&**look.rows, &row, kept)?, until, None))
             })
             .await?;
-        let (reasons, until) = explained;
+        let (reasons, until, removed) = explained;
         let reasons = reasons.into_iter().map(|reason| RetentionReason {
             rule: reason.rule,
             text_zh: reason.text_zh,
@@ -88,6 +97,7 @@ impl CatalogService for Catalogue {
         Ok(Response::new(ExplainItemResponse {
             reasons: reasons.collect(),
             kept_until_unix_ms: until.map(|until| until.0),
+            removed,
         }))
     }
 
@@ -197,6 +207,66 @@ fn own_item(look: &Look<'_>, id: ItemId) -> Result<ItemRow, Stop> {
     let row = item::sealed(&**look.rows, id)?;
     within_item(&**look.rows, &look.principal, id, &row)?;
     Ok(row)
+}
+
+/// The item as it was, where it was transferred to a classified carrier and the caller's unit covers it.
+fn removed_item(look: &Look<'_>, id: ItemId) -> Result<Option<Box<erasure::RemovedItem>>, Stop> {
+    let Some(Tombstone::Removed(gone)) = erasure::tombstone(&**look.rows, id)? else { return Ok(None) };
+    reaches_item(&**look.rows, &look.principal, id, &gone.unit)?;
+    Ok(Some(gone))
+}
+
+/// What is told of a removed item: digests, and where it is; who received it is for those of the lawful chains.
+fn removed_message(look: &Look<'_>, id: ItemId, gone: &erasure::RemovedItem) -> Item {
+    Item {
+        item_id: Bytes::copy_from_slice(id.as_bytes()),
+        device_id: gone.device.to_string(),
+        unit_id: gone.unit.to_string(),
+        size_bytes: gone.original.size_bytes,
+        blake3: Bytes::copy_from_slice(gone.original.blake3.as_bytes()),
+        sha256: Bytes::copy_from_slice(gone.original.sha256.as_bytes()),
+        sealed_at_unix_ms: gone.sealed_at.0,
+        record_seq: gone.sealed_by.0,
+        retention_start_unix_ms: gone.retention.start.0,
+        profile: format!("{}@{}", gone.retention.profile, gone.retention.version),
+        removed: Some(removed(look, gone)),
+        ..Item::default()
+    }
+}
+
+fn removed(look: &Look<'_>, gone: &erasure::RemovedItem) -> Removed {
+    let sees = keeping::sees_restricted(&look.principal);
+    Removed {
+        removal_id: gone.removal.to_string(),
+        carrier: gone.carrier.clone(),
+        organ: gone.organ.clone(),
+        receiver: if sees { gone.receiver.clone() } else { String::new() },
+        removed_unix_ms: gone.removed_at.0,
+        record_seq: gone.removed_by.0,
+    }
+}
+
+type Explained = (Vec<retention::KeepReason>, Option<UnixMillis>, Option<Removed>);
+
+/// What followed a removed item: everything that kept it when it went.
+fn followed(look: &Look<'_>, id: ItemId, gone: &erasure::RemovedItem) -> Result<Explained, Stop> {
+    let listed = removal::items(&**look.rows, gone.removal)?;
+    let obligations = listed.into_iter().find(|(item, _)| *item == id).map(|(_, row)| row.obligations);
+    let sees = keeping::sees_restricted(&look.principal);
+    let reasons: Vec<_> = obligations
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|_| sees)
+        .map(|one| retention::KeepReason {
+            rule: one.rule,
+            text_zh: one.text_zh,
+            text_en: one.text_en,
+            until: one.until,
+            seq: one.seq,
+        })
+        .collect();
+    let until = reasons.iter().map(|one| one.until).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max());
+    Ok((reasons, until, Some(removed(look, gone))))
 }
 
 /// What a list is narrowed to.
@@ -358,6 +428,7 @@ fn item_message<R: Rows + ?Sized>(
         display_name: named.display_name.filter(|_| !hides).unwrap_or_default(),
         folders: if hides { Vec::new() } else { named.folders },
         labels_missing: named.labels_missing,
+        removed: None,
     })
 }
 

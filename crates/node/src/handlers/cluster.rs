@@ -4,28 +4,37 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use strongroom_custody::{
-    Act,
-    access::Stop,
+    self as custody, Act,
+    access::{self, Stop},
     clock,
     command::AdvanceClock,
-    tables::{CLUSTER, COUNTERS},
+    outage::OutageRow,
+    tables::{CLUSTER, COUNTERS, OUTAGE_CORRECTION, OUTAGES, VOTER_CHANGES},
+    voters::{self, ApproveVoter, ProposeVoter, VoterChangeRow, VotersNow, WithdrawVoter},
 };
-use strongroom_engine::machine::CHECKPOINT;
-use strongroom_ledger::tree;
+use strongroom_engine::{
+    machine::{self, CHECKPOINT},
+    policies,
+};
+use strongroom_ledger::{Policy, tree};
 use strongroom_metastore::MetastoreMetrics;
 use strongroom_proto::cluster::{
-    AdvanceClockRequest, AdvanceClockResponse, BadShard, DiskStatus, NodeStatus, ShowStatusRequest, ShowStatusResponse,
-    VolumeStatus, cluster_service_server::ClusterService,
+    AdvanceClockRequest, AdvanceClockResponse, ApproveVoterRequest, ApproveVoterResponse, BadShard, DiskStatus,
+    ListVoterChangesRequest, ListVoterChangesResponse, NodeStatus, Outage, PlanVoterRequest, PlanVoterResponse,
+    ProposeVoterRequest, ProposeVoterResponse, ShowClockRequest, ShowClockResponse, ShowStatusRequest,
+    ShowStatusResponse, VolumeStatus, VoterChange, WithdrawVoterRequest, WithdrawVoterResponse,
+    cluster_service_server::ClusterService,
 };
 use strongroom_topology::{NodeRow, NodeState, RepairRow, VolumeRow, faults, read};
 use strongroom_types::{
-    NodeId, Refusal, VolumeId, limits,
+    NodeId, RecordSeq, Refusal, VolumeId, limits,
     rows::{RowError, Rows},
 };
 use tonic::{Request, Response, Status};
 
+use super::change::{change, commit};
 use crate::{
-    edge::{Edge, Reading, bound},
+    edge::{Edge, Look, Reading, answer, bound},
     node::Node,
 };
 
@@ -37,12 +46,91 @@ pub(super) struct Cluster {
     pub(super) node: Arc<Node>,
 }
 
+change!(ApproveVoterRequest, "ApproveVoter", asked => custody::Command::ApproveVoter(Box::new(ApproveVoter {
+    change: RecordSeq(asked.proposal_record_seq),
+    now: VotersNow::default(),
+})));
+change!(WithdrawVoterRequest, "WithdrawVoter", asked => custody::Command::WithdrawVoter(WithdrawVoter {
+    change: RecordSeq(asked.proposal_record_seq),
+    reason: asked.reason,
+}));
+change!(ProposeVoterRequest, "ProposeVoter", asked => custody::Command::ProposeVoter(Box::new(ProposeVoter {
+    old: NodeId(asked.old_node_id),
+    new: NodeId(asked.new_node_id),
+    reason: asked.reason,
+    now: VotersNow::default(),
+})));
+
 #[tonic::async_trait]
 impl ClusterService for Cluster {
+    async fn plan_voter(&self, request: Request<PlanVoterRequest>) -> Result<Response<PlanVoterResponse>, Status> {
+        let caller = self.edge.caller(&request).await?;
+        let asked = request.get_ref();
+        let (old, new) = (NodeId(asked.old_node_id), NodeId(asked.new_node_id));
+        let look = |look: &Look<'_>| planned_voter(&**look.rows, old, new);
+        let (mut planned, mut refusal) = self.edge.look(&caller, Reading::of(Act::ClusterStatus), look).await?;
+        if refusal.is_none() {
+            refusal = self.node.catalog.could_vote(new).await.err();
+        }
+        if let Some(refusal) = refusal {
+            planned.reason = refusal.reason.name().to_owned();
+            (planned.rule, planned.message, planned.remedy) = (refusal.rule, refusal.message, refusal.remedy);
+        }
+        Ok(Response::new(planned))
+    }
+
+    async fn propose_voter(
+        &self,
+        request: Request<ProposeVoterRequest>,
+    ) -> Result<Response<ProposeVoterResponse>, Status> {
+        Ok(Response::new(ProposeVoterResponse { record_seq: commit(&self.edge, request).await? }))
+    }
+
+    async fn approve_voter(
+        &self,
+        request: Request<ApproveVoterRequest>,
+    ) -> Result<Response<ApproveVoterResponse>, Status> {
+        // Whoever may not approve is told so by the rules; whoever may, where the new voter could not vote.
+        let caller = self.edge.caller(&request).await?;
+        let seq = RecordSeq(request.get_ref().proposal_record_seq);
+        let new = {
+            let rows = self.edge.rows().await?;
+            let may = access::authorize(&*rows, &caller.key, Act::VoterApprove).is_ok();
+            voters::read(&*rows, seq).ok().filter(|row| may && row.end.is_none()).map(|row| row.new)
+        };
+        if let Some(new) = new {
+            self.node.catalog.could_vote(new).await.map_err(|refusal| answer(&refusal))?;
+        }
+        Ok(Response::new(ApproveVoterResponse { record_seq: commit(&self.edge, request).await? }))
+    }
+
+    async fn withdraw_voter(
+        &self,
+        request: Request<WithdrawVoterRequest>,
+    ) -> Result<Response<WithdrawVoterResponse>, Status> {
+        Ok(Response::new(WithdrawVoterResponse { record_seq: commit(&self.edge, request).await? }))
+    }
+
+    async fn list_voter_changes(
+        &self,
+        request: Request<ListVoterChangesRequest>,
+    ) -> Result<Response<ListVoterChangesResponse>, Status> {
+        let caller = self.edge.caller(&request).await?;
+        let changes =
+            self.edge.look(&caller, Reading::of(Act::ClusterStatus), |look| Ok(voter_changes(&**look.rows)?)).await?;
+        Ok(Response::new(ListVoterChangesResponse { changes }))
+    }
+
     async fn show_status(&self, request: Request<ShowStatusRequest>) -> Result<Response<ShowStatusResponse>, Status> {
         let caller = self.edge.caller(&request).await?;
         let status = self.edge.look(&caller, Reading::of(Act::ClusterStatus), |look| self.status(&**look.rows)).await?;
         Ok(Response::new(status))
+    }
+
+    async fn show_clock(&self, request: Request<ShowClockRequest>) -> Result<Response<ShowClockResponse>, Status> {
+        let caller = self.edge.caller(&request).await?;
+        let shown = self.edge.look(&caller, Reading::of(Act::ClockShow), |look| shown_clock(&**look.rows)).await?;
+        Ok(Response::new(shown))
     }
 
     async fn advance_clock(
@@ -75,8 +163,6 @@ impl Cluster {
             term: raft.term,
             clock_unix_ms: clock.t.0,
             wall_unix_ms: clock.wall.0,
-            outages_ms: clock.outages_ms,
-            trial_ms: clock.trial_ms,
             ledger_size: tree::size(rows)?,
             checkpoint_size: CHECKPOINT.read(rows, &())?.map_or(0, |row| row.size),
             items: counters.items,
@@ -107,6 +193,78 @@ impl Cluster {
             version: answer.map_or_else(String::new, |answer| answer.version),
             bad_shards: faults::bad_on_node(rows, row.id)?,
         })
+    }
+}
+
+/// What a replacement would come to, and what the rules say to it.
+fn planned_voter(rows: &dyn Rows, old: NodeId, new: NodeId) -> Result<(PlanVoterResponse, Option<Refusal>), Stop> {
+    let now = machine::voters_now(rows, old, new)?;
+    let after = |voter: &NodeId| if *voter == old { new } else { *voter };
+    let mut voters_after: Vec<_> = now.voters.iter().map(|voter| after(voter).0).collect();
+    voters_after.sort_unstable();
+    let before = policies::current(rows)?.ok_or_else(|| Refusal::not_found("cluster"))?;
+    let before = Policy::parse_canonical(&before).map_err(|error| Refusal::invalid(error.to_string()))?;
+    let planned = PlanVoterResponse {
+        voters_before: now.voters.iter().map(|voter| voter.0).collect(),
+        voters_after,
+        policy_before: Bytes::copy_from_slice(before.fingerprint().as_bytes()),
+        policy_after: if now.policy.is_empty() { Bytes::new() } else { Bytes::copy_from_slice(&now.policy_digest) },
+        ..PlanVoterResponse::default()
+    };
+    Ok((planned, voters::refuse_impossible(old, new, &now).err()))
+}
+
+fn voter_changes(rows: &dyn Rows) -> Result<Vec<VoterChange>, RowError> {
+    let unsettled = policies::unsettled(rows)?.map(|change| change.seq);
+    let page = VOTER_CHANGES.scan(rows, &(), None, SHOWN_MAX)?;
+    Ok(page.iter().map(|(_, row)| voter_change(row, unsettled)).collect())
+}
+
+fn voter_change(row: &VoterChangeRow, unsettled: Option<RecordSeq>) -> VoterChange {
+    let state = match &row.end {
+        None => "waits",
+        Some(end) if end.withdrawn.is_some() => "withdrawn",
+        Some(end) if unsettled == Some(end.seq) => "approved",
+        Some(_) => "settled",
+    };
+    VoterChange {
+        record_seq: row.seq.0,
+        old_node_id: row.old.0,
+        new_node_id: row.new.0,
+        reason: row.reason.clone(),
+        proposed_by: row.proposed_by.to_string(),
+        proposed_at_unix_ms: row.proposed_at.0,
+        state: state.to_owned(),
+        ended_by: row.end.as_ref().map_or_else(String::new, |end| end.by.to_string()),
+        ended_record_seq: row.end.as_ref().map(|end| end.seq.0),
+    }
+}
+
+fn shown_clock(rows: &dyn Rows) -> Result<ShowClockResponse, Stop> {
+    let cluster = CLUSTER.read(rows, &())?.ok_or_else(|| Refusal::not_found("cluster"))?;
+    let clock = clock::read(rows)?;
+    let outages = OUTAGES.scan(rows, &(), None, SHOWN_MAX)?;
+    Ok(ShowClockResponse {
+        clock_unix_ms: clock.t.0,
+        wall_unix_ms: clock.wall.0,
+        outages_ms: clock.outages_ms,
+        corrected_ms: clock.corrected_ms,
+        trial_ms: clock.trial_ms,
+        outages: outages.iter().map(|(_, row)| shown_outage(row)).collect(),
+        waiting_correction_id: OUTAGE_CORRECTION.read(rows, &())?.map_or_else(String::new, |id| id.to_string()),
+        trusted: clock::trusted(&clock).is_ok(),
+        trial: cluster.trial,
+    })
+}
+
+fn shown_outage(row: &OutageRow) -> Outage {
+    Outage {
+        record_seq: row.seq.0,
+        length_ms: row.length_ms,
+        clock_unix_ms: row.t.0,
+        wall_unix_ms: row.wall.0,
+        right_ms: row.right_ms,
+        correction_id: row.corrected.map_or_else(String::new, |id| id.to_string()),
     }
 }
 

@@ -3,9 +3,11 @@
 use bytes::Bytes;
 use strongroom_custody::{
     self as custody, Act,
+    access::Stop,
     case::Archive,
     clock,
-    correction::{self, ApproveCorrection, CorrectionRow, Mistake, ProposeCorrection, StepRow, WithdrawCorrection},
+    correction::{self, ApproveCorrection, CorrectionRow, Mistake, ProposeCorrection, RoleStepRow, WithdrawCorrection},
+    outage::{self, RightOutage},
     tables::CORRECTIONS,
 };
 use strongroom_engine::catalog::refusal_of;
@@ -13,13 +15,13 @@ use strongroom_proto::{
     convert,
     correction::{
         ApproveCorrectionRequest, ApproveCorrectionResponse, Archive as WireArchive, Binding, Correction,
-        CorrectionState, ListCorrectionsRequest, ListCorrectionsResponse, Mark, Mistake as WireMistake,
-        ProposeCorrectionRequest, ProposeCorrectionResponse, ShowCorrectionRequest, ShowCorrectionResponse, Step,
-        WithdrawCorrectionRequest, WithdrawCorrectionResponse, correction_service_server::CorrectionService,
-        mistake::Kind,
+        CorrectionState, ListCorrectionsRequest, ListCorrectionsResponse, Mark, Mistake as WireMistake, Outages,
+        PlanOutagesRequest, PlanOutagesResponse, ProposeCorrectionRequest, ProposeCorrectionResponse,
+        RightOutage as WireRightOutage, ShowCorrectionRequest, ShowCorrectionResponse, Step, WithdrawCorrectionRequest,
+        WithdrawCorrectionResponse, correction_service_server::CorrectionService, mistake::Kind,
     },
 };
-use strongroom_types::{CorrectionId, ItemId, RecordSeq, Refusal, UnixMillis};
+use strongroom_types::{CorrectionId, ItemId, RecordSeq, Refusal, UnixMillis, rows::Rows};
 use tonic::{Request, Response, Status};
 
 use super::case::{term, wire_term};
@@ -53,6 +55,16 @@ impl CorrectionService for Corrections {
         let command = custody::Command::ApproveCorrection(command);
         let correction = self.decide(&caller, command, idempotency).await?;
         Ok(Response::new(ApproveCorrectionResponse { correction: Some(correction) }))
+    }
+
+    async fn plan_outages(
+        &self,
+        request: Request<PlanOutagesRequest>,
+    ) -> Result<Response<PlanOutagesResponse>, Status> {
+        let caller = self.0.caller(&request).await?;
+        let right = outages(request.into_inner().outages.unwrap_or_default());
+        let planned = self.0.look(&caller, Reading::of(Act::ClockShow), |look| planned(&**look.rows, &right)).await?;
+        Ok(Response::new(planned))
     }
 
     async fn withdraw_correction(
@@ -121,6 +133,32 @@ impl Corrections {
     }
 }
 
+fn planned(rows: &dyn Rows, right: &[RightOutage]) -> Result<PlanOutagesResponse, Stop> {
+    let clock = clock::read(rows)?;
+    let planned = outage::plan(rows, right)?;
+    let shown = PlanOutagesResponse {
+        explained_before_ms: planned.before_ms,
+        explained_after_ms: planned.after_ms,
+        apart_ms: clock.wall.since_ms(clock.t),
+        ..PlanOutagesResponse::default()
+    };
+    Ok(match outage::refuse_unfit(&clock, planned) {
+        Ok(()) => shown,
+        Err(refusal) => PlanOutagesResponse {
+            reason: refusal.reason.name().to_owned(),
+            rule: refusal.rule,
+            message: refusal.message,
+            remedy: refusal.remedy,
+            ..shown
+        },
+    })
+}
+
+fn outages(outages: Outages) -> Vec<RightOutage> {
+    let right = |one: &WireRightOutage| RightOutage { outage: one.record_seq.map(RecordSeq), right_ms: one.right_ms };
+    outages.outages.iter().map(right).collect()
+}
+
 fn correction_id(text: &str) -> Result<CorrectionId, Status> {
     parsed(convert::parsed("correction_id", text))
 }
@@ -139,6 +177,7 @@ fn mistake(mistake: Option<WireMistake>) -> Result<Mistake, Refusal> {
             let case = convert::parsed("case_id", &archive.case_id)?;
             Ok(Mistake::Archive(case, RecordSeq(archive.record_seq), Archive { date, term }))
         }
+        Kind::Outages(wrong) => Ok(Mistake::Outages(outages(wrong))),
     }
 }
 
@@ -152,6 +191,7 @@ fn message(row: &CorrectionRow, t: UnixMillis) -> Correction {
         approved: row.approved.as_ref().map(|approved| step(&approved.step)),
         withdrawn: row.withdrawn.as_ref().map(step),
         in_force_unix_ms: row.approved.as_ref().map(|approved| approved.in_force.0),
+        in_force_record_seq: row.effected.map(|seq| seq.0),
     }
 }
 
@@ -171,10 +211,15 @@ fn wire_mistake(mistake: &Mistake) -> Kind {
                 permanent,
             })
         }
+        Mistake::Outages(right) => {
+            let line =
+                |one: &RightOutage| WireRightOutage { record_seq: one.outage.map(|seq| seq.0), right_ms: one.right_ms };
+            Kind::Outages(Outages { outages: right.iter().map(line).collect() })
+        }
     }
 }
 
-fn step(step: &StepRow) -> Step {
+fn step(step: &RoleStepRow) -> Step {
     Step {
         principal_id: step.by.to_string(),
         role: step.role.to_string(),

@@ -446,6 +446,14 @@ fn told(what: &What) -> (&'static str, BTreeMap<&'static str, String>) {
             ]),
         ),
         What::Keeper(principal) => ("custodian", BTreeMap::from([("custodian", principal.to_string())])),
+        What::Sealed(envelope, found_by, reason) => (
+            "sealed-secret",
+            BTreeMap::from([
+                ("envelope", envelope.clone()),
+                ("found_by", found_by.to_string()),
+                ("reason", reason.clone()),
+            ]),
+        ),
         What::UnitMoved(from, to) => {
             ("unit-moved", BTreeMap::from([("from", from.to_string()), ("to", to.to_string())]))
         }

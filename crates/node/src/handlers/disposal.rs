@@ -5,8 +5,8 @@ use strongroom_custody::{
     self as custody, Act,
     access::{Stop, within_unit},
     disposal::{
-        self, ApproveDisposal, BatchItemRow, BatchRow, BatchState, ExecuteDisposal, ExecutionRow, ItemFate,
-        ProposeDisposal, ProposedItem, SignDisposal, StepRow, WithdrawDisposal,
+        self, ApproveDisposal, BatchItemRow, BatchRow, BatchState, DisposalStepRow, ExecuteDisposal, ExecutionRow,
+        ItemFate, ProposeDisposal, ProposedItem, SignDisposal, WithdrawDisposal,
     },
     erasure::{self, CloseLost, Keeper, PartRow, PartState},
     tables::{DISPOSALS, PrincipalRow},
@@ -280,7 +280,7 @@ fn message(row: &BatchRow) -> Disposal {
         | BatchState::Executed
         | BatchState::Closed => (String::new(), String::new()),
     };
-    let proposal = StepRow { by: row.proposer.clone(), at: row.proposed_at, seq: row.seq };
+    let proposal = DisposalStepRow { by: row.proposer.clone(), at: row.proposed_at, seq: row.seq };
     Disposal {
         disposal_id: row.id.to_string(),
         state: state(&row.state).into(),
@@ -307,7 +307,7 @@ const fn state(state: &BatchState) -> DisposalState {
     }
 }
 
-fn step(row: &StepRow) -> Step {
+fn step(row: &DisposalStepRow) -> Step {
     Step { principal: row.by.to_string(), at_unix_ms: row.at.0, record_seq: row.seq.0 }
 }
 

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use strongroom_custody::{
     self as custody, Act,
     hold::{self, HoldQuery, HoldRow, HoldScope, HoldState, PlaceHold, ReleaseHold},
+    removal,
     retention::Keepers,
     tables::{CASE_ITEMS, HOLDS, ITEMS, ITEMS_BY_UNIT, ItemRow, PrincipalRow},
 };
@@ -13,11 +14,11 @@ use strongroom_proto::{
     convert,
     hold::{
         Counts, Hold, HoldState as WireState, ListHoldsRequest, ListHoldsResponse, PlaceHoldRequest, PlaceHoldResponse,
-        PreviewHoldRequest, PreviewHoldResponse, Query, ReleaseHoldRequest, ReleaseHoldResponse, Scope,
+        PreviewHoldRequest, PreviewHoldResponse, Query, ReleaseHoldRequest, ReleaseHoldResponse, RemovedItem, Scope,
         ShowHoldRequest, ShowHoldResponse, Step, hold_service_server::HoldService,
     },
 };
-use strongroom_types::{HoldId, ItemId, Refusal, limits, rows::RowError};
+use strongroom_types::{HoldId, ItemId, Refusal, RemovalId, limits, rows::RowError};
 use tonic::{Request, Response, Status};
 
 use crate::edge::{Caller, Edge, Reading, bound, fault, page_size, page_token, parsed, unexpected};
@@ -74,8 +75,14 @@ impl HoldService for Holds {
     async fn show_hold(&self, request: Request<ShowHoldRequest>) -> Result<Response<ShowHoldResponse>, Status> {
         let caller = self.0.caller(&request).await?;
         let id = hold_id(&request.get_ref().hold_id)?;
-        let shown = self.0.look(&caller, Reading::of(Act::HoldShow), |look| hold::read(&**look.rows, &id)).await?;
-        Ok(Response::new(ShowHoldResponse { hold: Some(message(&shown)) }))
+        let shown = self
+            .0
+            .look(&caller, Reading::of(Act::HoldShow), |look| {
+                let removed_items = removal::removed_under(&**look.rows, &id)?.into_iter().map(removed).collect();
+                Ok(Hold { removed_items, ..message(&hold::read(&**look.rows, &id)?) })
+            })
+            .await?;
+        Ok(Response::new(ShowHoldResponse { hold: Some(shown) }))
     }
 
     async fn list_holds(&self, request: Request<ListHoldsRequest>) -> Result<Response<ListHoldsResponse>, Status> {
@@ -258,10 +265,15 @@ fn message(row: &HoldRow) -> Hold {
         release_steps: steps,
         release_reason: reason,
         missing: hold::still_missing(row),
+        removed_items: Vec::new(),
     }
 }
 
-fn step(step: &custody::correction::StepRow) -> Step {
+fn removed((item, removal): (ItemId, RemovalId)) -> RemovedItem {
+    RemovedItem { item_id: Bytes::copy_from_slice(item.as_bytes()), removal_id: removal.to_string() }
+}
+
+fn step(step: &custody::correction::RoleStepRow) -> Step {
     Step {
         principal_id: step.by.to_string(),
         role: step.role.to_string(),

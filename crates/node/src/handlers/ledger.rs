@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use prost::Message;
 use strongroom_custody::{Act, Fact, Record, access::Stop, digest, retained, tables::CLUSTER};
-use strongroom_engine::machine::{CHECKPOINT, CheckpointRow};
+use strongroom_engine::{
+    machine::{CHECKPOINT, CheckpointRow},
+    policies,
+};
 use strongroom_ledger::{
     Leaf, SignedCheckpoint, TlogProof,
     tree::{self, TreeError},
@@ -87,8 +90,7 @@ impl LedgerService for Ledger {
         let policy = self
             .0
             .look(&caller, Reading::of(Act::LedgerProve), |look| {
-                let cluster = CLUSTER.read(&**look.rows, &())?.ok_or_else(|| Refusal::not_found("cluster"))?;
-                Ok(cluster.policy)
+                Ok(policies::current(&**look.rows)?.ok_or_else(|| Refusal::not_found("cluster"))?)
             })
             .await?;
         Ok(Response::new(FetchPolicyResponse { policy: policy.into() }))

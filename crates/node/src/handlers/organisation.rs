@@ -6,6 +6,7 @@ use strongroom_custody::{
     device::Tie,
     keeper::KeeperTerm,
     leave::{self, LeavePrincipal, StayPrincipal, Tasks},
+    mandate::Mandate,
     register,
     tables::LEAVES,
     unit_change::{
@@ -147,19 +148,22 @@ fn tasks(look: &Look<'_>, id: &PrincipalId, leaving: Option<&LeavePrincipal>) ->
 }
 
 fn by_name(tasks: &Tasks) -> Vec<Task> {
-    let tie = |(device, tie): &(DeviceId, Tie)| Task {
-        settle_first: *tie != Tie::Lost,
-        ..task("device", device, tie.name())
-    };
+    let tie =
+        |(device, tie): &(DeviceId, Tie)| Task { settle_first: tie.is_owed(), ..task("device", device, tie.name()) };
     let first = |task: Task| Task { settle_first: true, ..task };
     let post = |(unit, term): &(UnitId, KeeperTerm)| match term.until {
         Some(until) => task("deputy", unit, &until.to_string()),
         None => task("custodian", unit, ""),
     };
+    let mandate = |(holder, mandate): &(PrincipalId, Mandate)| {
+        task(mandate.kind.name(), holder, &format!("#{} {} {}", mandate.seq, mandate.role, mandate.until))
+    };
     let mut told: Vec<_> = tasks.devices.iter().map(tie).collect();
     told.extend(tasks.batches.iter().map(|batch| first(task("supervise", batch, ""))));
+    told.extend(tasks.removals.iter().map(|removal| first(task("removal", removal, ""))));
     told.extend(tasks.successor_of.iter().map(|person| first(task("successor", person, ""))));
     told.extend(tasks.posts.iter().map(post));
+    told.extend(tasks.mandates.iter().map(mandate));
     told.extend(tasks.device_posts.iter().map(|device| task("device-custodian", device, "")));
     told
 }

@@ -12,7 +12,7 @@ use strongroom_custody::{
     request::{self, RequestRow, RequestState},
     tables::{PrincipalRow, REQUESTS, VIEW_LISTS},
     transfer::reaches_item,
-    viewlist::{CloseList, GiveList, ListKind, ViewListRow},
+    viewlist::{CloseList, GiveList, ViewListRow},
 };
 use strongroom_proto::{
     convert,
@@ -43,7 +43,6 @@ const PAGE_ITEMS_MAX: usize = 50_000;
 pub(super) struct Requests(pub(super) Edge);
 
 change!(GiveViewListRequest, "GiveViewList", asked => custody::Command::GiveList(GiveList {
-    kind: convert::one_of("kind", &asked.kind, ListKind::from_name, &ListKind::ALL.map(ListKind::name))?,
     viewer: convert::parsed("viewer", &asked.viewer)?,
     items: asked.item_ids.iter().map(|id| convert::fixed("item_ids", id)).collect::<Result<_, _>>()?,
     document: asked.document,
@@ -403,7 +402,6 @@ fn view_list(row: &ViewListRow, now: UnixMillis) -> ViewList {
     ViewList {
         viewer: row.viewer.to_string(),
         record_seq: row.seq.0,
-        kind: row.kind.name().to_owned(),
         item_ids: row.items.iter().map(|id| Bytes::copy_from_slice(id.as_bytes())).collect(),
         document: row.document.clone(),
         given_by: row.given_by.to_string(),

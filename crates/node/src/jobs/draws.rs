@@ -56,7 +56,7 @@ pub(super) async fn run(node: Arc<Node>) {
     }
 }
 
-async fn take_part(node: &Node) -> Result<(), Failure> {
+async fn take_part(node: &Arc<Node>) -> Result<(), Failure> {
     let (open, cosigned) = under_way(node).map_err(|error| broken(&error))?;
     for row in &open {
         let Some(own) = row.voters().iter().find(|voter| voter.node == node.id) else { continue };
@@ -83,8 +83,12 @@ fn under_way(node: &Node) -> Result<(Vec<DrawRow>, u64), RowError> {
     Ok((draw::open(&*rows)?, cosigned))
 }
 
-async fn commit(node: &Node, row: &DrawRow) -> Result<(), Failure> {
-    let share = node.draw_shares.keep(row.id, row.digest, DrawShare::new(node.system.draw()))?;
+async fn commit(node: &Arc<Node>, row: &DrawRow) -> Result<(), Failure> {
+    let (keeper, id, digest) = (Arc::clone(node), row.id, row.digest);
+    // It syncs: other tasks of this thread must not wait for the disk.
+    let kept =
+        tokio::task::spawn_blocking(move || keeper.draw_shares.keep(id, digest, DrawShare::new(keeper.system.draw())));
+    let share = kept.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
     let mut commit = CommitDraw {
         draw: row.id,
         commitment: sample::commitment(row.digest, node.id, share),

@@ -20,6 +20,7 @@ use strongroom_engine::{Catalog, catalog::broken, disposal::permit_proof};
 use strongroom_shardstore::{DiskKeeper, DiskStat, DiskState, Erasure, PermitError};
 use strongroom_types::{DiskId, ErrorKind, RecordSeq, Refusal, limits};
 
+use super::rollback::{self, LeadError};
 use crate::{metrics, node::Node};
 
 const PACE: Duration = Duration::from_secs(1);
@@ -127,6 +128,11 @@ fn next_orders(node: &Node, stat: &DiskStat) -> Result<Vec<(RecordSeq, EraseOrde
 async fn erase(node: &Node, disk: DiskId, seq: RecordSeq, order: &EraseOrderRow) -> Result<Option<Erasure>, Failure> {
     let disks = &node.local.0;
     let newest = disks.trusted(disk).map_err(|error| Failure::Permit(seq, error))?;
+    // An order of today's voters means nothing to a disk that still believes those before.
+    let newest = rollback::lead(node, disk, newest).await.map_err(|error| match error {
+        LeadError::Refused(refusal) => Failure::from(refusal),
+        LeadError::Permit(error) => Failure::Permit(seq, error),
+    })?;
     let proof = {
         let view = node.metastore.view();
         let proof = permit_proof(&*view.rows(), seq, order, newest)?;

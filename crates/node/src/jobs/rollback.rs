@@ -17,9 +17,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use strongroom_engine::{Catalog, catalog::broken, disposal::checkpoint_proof};
+use strongroom_engine::{Catalog, catalog::broken, disposal::checkpoint_proof, policies};
 use strongroom_ledger::{TreeHead, tree};
 use strongroom_metastore::FatalHook;
+use strongroom_shardstore::PermitError;
 use strongroom_types::{
     DiskId, Refusal,
     rows::{RowError, Rows},
@@ -106,6 +107,14 @@ fn standing(rows: &dyn Rows, newest: TreeHead) -> Result<Standing, RowError> {
 async fn show(node: &Node) -> bool {
     let mut all_follow = true;
     for (disk, newest) in verified(node) {
+        let newest = match lead(node, disk, newest).await {
+            Ok(newest) => newest,
+            Err(error) => {
+                tracing::error!(%disk, %error, "a disk does not follow the voters to those after them");
+                all_follow = false;
+                continue;
+            }
+        };
         let proof = node.catalog.read_here().and_then(|rows| checkpoint_proof(&*rows, newest));
         let proof = match proof {
             Ok(Some(proof)) => proof,
@@ -128,6 +137,34 @@ async fn show(node: &Node) -> bool {
         }
     }
     all_follow
+}
+
+/// Why a disk was not led to the voters of today.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LeadError {
+    /// The proof could not be made.
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+    /// The disk does not believe it.
+    #[error("{0}")]
+    Permit(#[from] PermitError),
+}
+
+/// Leads a disk from the voters that it believes to those after them, one replacement after the other; answers what it
+/// has verified then.
+pub(super) async fn lead(node: &Node, disk: DiskId, mut newest: TreeHead) -> Result<TreeHead, LeadError> {
+    loop {
+        let disks = Arc::clone(&node.local.0);
+        let pinned = disks.policy(disk)?;
+        let Some(change) = policies::next_for_disk(&*node.catalog.read_here()?, pinned, newest.size)? else {
+            return Ok(newest);
+        };
+        let seq = change.leaf.seq;
+        let succeeded = tokio::task::spawn_blocking(move || disks.succeed(disk, &change).map(|()| disks)).await;
+        let disks = succeeded.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        tracing::info!(%disk, record = %seq, "a disk believes the voters after a replacement");
+        newest = disks.trusted(disk)?;
+    }
 }
 
 #[cfg(test)]

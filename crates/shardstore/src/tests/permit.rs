@@ -1,6 +1,9 @@
 //! Permits: what a disk erases against, and everything that it refuses.
 
-use strongroom_custody::erasure::NoPermit;
+use strongroom_custody::{
+    Fact,
+    erasure::{NoPermit, PermitKind},
+};
 use strongroom_ledger::{ConsistencyProof, TreeHead, VerifyError};
 use strongroom_types::{EraseList, EraseTarget, RecordSeq, TreeHash};
 
@@ -96,6 +99,79 @@ async fn a_record_that_permits_nothing_is_refused() {
     })
     .await;
     assert!(matches!(error, PermitError::Record(NoPermit::OtherAct("disposal.approve"))), "{error:?}");
+}
+
+/// A disk takes a permit only for what it was ordered as, and a removal's only with what its receiver signed.
+#[tokio::test]
+async fn b10_a_permit_of_another_kind_than_the_order_is_refused() {
+    for ordered in [PermitKind::Removal, PermitKind::Debris] {
+        let error = refused("a disposal as another kind", |_, good| PermitProof { kind: ordered, ..good }).await;
+        assert_eq!(error, PermitError::OtherKind { ordered, found: PermitKind::Disposal });
+    }
+    for ordered in [PermitKind::Disposal, PermitKind::Debris] {
+        let error = refused("a removal as another kind", |ledger, _| {
+            let list = list(&[1]);
+            let seq = ledger.append(ledger.removed(&list).to_bytes());
+            PermitProof { kind: ordered, ..ledger.permit(seq, &list, TreeHead::EMPTY) }
+        })
+        .await;
+        assert_eq!(error, PermitError::OtherKind { ordered, found: PermitKind::Removal });
+    }
+}
+
+#[tokio::test]
+async fn b10_a_removal_is_erased_only_for_exactly_what_its_receiver_signed() {
+    type Forge = fn(&Ledger) -> strongroom_custody::Record;
+    let forgeries: [(&str, Forge); 4] = [
+        ("no signature", |ledger| {
+            let mut record = ledger.removed(&list(&[1]));
+            record.facts.remove(&Fact::Signature);
+            record
+        }),
+        ("a signature for other items", |ledger| {
+            let mut record = ledger.removed(&list(&[1]));
+            for fact in [Fact::Statement, Fact::Signature] {
+                let other = ledger.removed(&list(&[2])).facts[&fact].clone();
+                record.facts.insert(fact, other);
+            }
+            record
+        }),
+        ("somebody else's key", |ledger| {
+            let mut record = ledger.removed(&list(&[1]));
+            record.facts.insert(Fact::ReceiverKey, [9; 32].as_slice().into());
+            record
+        }),
+        ("a statement of another cluster", |ledger| {
+            let mut record = ledger.removed(&list(&[1]));
+            let other = Ledger::with_seeds(ClusterId::new([7; 16]), 1).removed(&list(&[1]));
+            for fact in [Fact::Statement, Fact::Signature] {
+                record.facts.insert(fact, other.facts[&fact].clone());
+            }
+            record
+        }),
+    ];
+    for (why, forge) in forgeries {
+        let error = refused(why, |ledger, _| {
+            let list = list(&[1]);
+            let seq = ledger.append(forge(ledger).to_bytes());
+            PermitProof { kind: PermitKind::Removal, ..ledger.permit(seq, &list, TreeHead::EMPTY) }
+        })
+        .await;
+        assert!(matches!(error, PermitError::Record(NoPermit::NotSigned)), "{why}: {error:?}");
+    }
+
+    // The good one erases what it names, and shown again it does nothing.
+    let lab = Lab::new();
+    let disk = pinned(&lab).await;
+    let mut ledger = Ledger::new();
+    let gone = list(&[1, 2]);
+    let seq = ledger.append(ledger.removed(&gone).to_bytes());
+    let permit = disk.admit(&ledger.permit(seq, &gone, TreeHead::EMPTY)).expect("verifies");
+    assert_eq!(disk.erase(&permit).await.expect("erases").shards, 2);
+    let again = disk.admit(&ledger.permit(seq, &gone, ledger.head())).expect("verifies");
+    assert_eq!(disk.erase(&again).await.expect("erases").shards, 0);
+    assert!(matches!(disk.put(shard(1, 8000)).await, Err(PutError::Erased { .. })));
+    assert_holds(&disk, &[shard(3, 8000)]).await;
 }
 
 #[tokio::test]

@@ -2,11 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use strongroom_custody::{Act, Fact, Record, Stamp};
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use strongroom_custody::{
+    Act, Fact, Record, Stamp,
+    erasure::{PermitKind, permitted},
+    removal::{StatedItem, Statement},
+};
 use strongroom_ledger::{
     CosignerKey, KeyName, LogKey, OutsideRule, Policy, SignedCheckpoint, TlogProof, TreeHead, tree,
 };
-use strongroom_types::{ClusterId, EraseList, NodeId, Reason, RecordSeq, UnixMillis, rows::MemoryRows};
+use strongroom_types::{
+    ClusterId, EraseList, EraseTarget, ItemDigest, NodeId, Reason, RecordSeq, Sha256Digest, UnixMillis,
+    rows::MemoryRows,
+};
 use zeroize::Zeroizing;
 
 use super::MARKER;
@@ -74,6 +82,34 @@ impl Ledger {
         }
     }
 
+    /// The record of an executed removal of these items, for which the receiver signed.
+    pub(crate) fn removed(&self, list: &EraseList) -> Record {
+        let stated = |target: &EraseTarget| match target {
+            EraseTarget::Item(item) => {
+                let (sha256, blake3) = (Sha256Digest::new([5; 32]), ItemDigest::new([6; 32]));
+                StatedItem { item: *item, size_bytes: 9, sha256, blake3 }
+            }
+            EraseTarget::Upload(..) => panic!("a removal is of items"),
+        };
+        let statement = Statement {
+            cluster: self.cluster,
+            removal: "RMV-1".parse().expect("a removal"),
+            carrier: "JM-1".to_owned(),
+            organ: "保密局".to_owned(),
+            receiver: "李四".to_owned(),
+            items: list.targets().iter().map(stated).collect(),
+        };
+        let receiver = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).expect("a key");
+        let text = statement.to_bytes();
+        let mut facts = self.executed(list).facts;
+        let root = facts.remove(&Fact::EraseRoot).expect("a root");
+        facts.insert(Fact::RemovalRoot, root);
+        facts.insert(Fact::ReceiverKey, receiver.public_key().as_ref().into());
+        facts.insert(Fact::Signature, receiver.sign(&text).as_ref().into());
+        facts.insert(Fact::Statement, text.as_slice().into());
+        Record { act: Act::SecretExecute, rule: "B10".to_owned(), facts, ..self.executed(list) }
+    }
+
     pub(crate) fn refused(&self, list: &EraseList) -> Record {
         Record { refused: Some(Reason::HoldActive), ..self.executed(list) }
     }
@@ -108,6 +144,7 @@ impl Ledger {
         let size = self.head().size;
         let inclusion = tree::inclusion_proof(&self.rows, seq, size).expect("proves");
         PermitProof {
+            kind: permitted(&stored.record).map_or(PermitKind::Disposal, |permitted| permitted.kind),
             list: list.clone(),
             record: stored.record,
             salt: stored.salt,

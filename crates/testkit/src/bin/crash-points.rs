@@ -56,7 +56,7 @@ fn main() -> ExitCode {
 }
 
 fn parse(words: &[String]) -> Option<Wanted> {
-    let (binary, options) = words.split_first()?;
+    let (binary, options) = words.split_first().filter(|(binary, _)| !binary.starts_with('-'))?;
     let binary = std::path::absolute(binary).ok()?;
     let mut wanted = Wanted { binary, whose: Whose::Voters, slice: crashes::Slice::default() };
     let slice = &mut wanted.slice;

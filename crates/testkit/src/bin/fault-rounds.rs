@@ -45,7 +45,7 @@ fn main() -> ExitCode {
 }
 
 fn parse(words: &[String]) -> Option<Wanted> {
-    let (binary, options) = words.split_first()?;
+    let (binary, options) = words.split_first().filter(|(binary, _)| !binary.starts_with('-'))?;
     let mut wanted = Wanted { binary: std::path::absolute(binary).ok()?, seed: 1, from: 1, to: 10 };
     for pair in options.chunks(2) {
         let [name, value] = pair else { return None };
