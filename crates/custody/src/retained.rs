@@ -402,11 +402,14 @@ pub fn labels_digest(labels: &std::collections::BTreeMap<String, String>) -> [u8
     sha256(&encode(labels))
 }
 
+/// A row that counts: its stored key, which is the table's number and the key, and what counts of it.
+pub type StoredRow = (Vec<u8>, Vec<u8>);
+
 /// Up to `limit` rows that count, with stored keys (table, then key) behind `after`.
 ///
 /// # Errors
 /// [`RowError`] where a row cannot be read.
-pub fn page(rows: &(impl Rows + ?Sized), after: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, RowError> {
+pub fn page(rows: &(impl Rows + ?Sized), after: &[u8], limit: usize) -> Result<Vec<StoredRow>, RowError> {
     let mut found = Vec::new();
     let mut tables = TABLES;
     tables.sort_unstable();

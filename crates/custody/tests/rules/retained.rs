@@ -268,6 +268,7 @@ fn a_digest_over_an_altered_row_is_not_what_the_records_come_to() {
     assert_eq!(compared.iter().map(|compared| compared.agrees()).collect::<Vec<_>>(), [false]);
 }
 
+type Found = Result<Vec<bool>, &'static str>;
 type Change = fn(&mut Record);
 
 /// A record that was changed is found by the next digest, or cannot be followed at all.
@@ -276,7 +277,7 @@ fn a_record_that_was_changed_is_found() {
     let records = recorded();
     let (_, agreed) = follow(&records).expect("follows");
     assert_eq!(agreed, [true, true]);
-    let changes: &[(Act, Change, Result<Vec<bool>, &str>)] = &[
+    let changes: &[(Act, Change, Found)] = &[
         (
             Act::ItemSeal,
             |record| drop(record.facts.insert(Fact::FloorUntil, Value::Time(START))),

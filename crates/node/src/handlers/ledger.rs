@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use prost::Message;
-use strongroom_custody::{Act, Fact, Record, access::Stop, digest, retained, tables::CLUSTER};
+use strongroom_custody::{Act, Fact, Record, access::Stop, digest, retained};
 use strongroom_engine::{
     machine::{CHECKPOINT, CheckpointRow},
     policies,
