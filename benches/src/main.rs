@@ -1,6 +1,6 @@
 //! What the path costs: each stage alone, then all of it over a cluster of real processes, in one run on one machine.
 //!
-//! `make bench`, or `cargo run --release -p strongroom-benches -- [--quick] [--only stages|e2e|seals|custody] [--binary FILE]`. The
+//! `make bench`, or `cargo run --release -p strongroom-benches -- [--quick] [--only stages,e2e,seals,custody] [--binary FILE]`. The
 //! table goes to stdout, talk to stderr; `bench/summary.json` and `bench/cpu.svg` go to the target folder.
 //! `docs/performance.md` says how the figures are defined.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its terminal")]
@@ -31,9 +31,9 @@ struct Arguments {
     /// Less of everything: to see that it runs, not to compare
     #[arg(long)]
     quick: bool,
-    /// One part only
-    #[arg(long)]
-    only: Option<Part>,
+    /// These parts only, in one run: `stages,e2e` has the ratios and leaves the large catalogue out
+    #[arg(long, value_delimiter = ',', value_name = "PARTS")]
+    only: Vec<Part>,
     /// The binary under test, in place of the one beside this one
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
@@ -95,9 +95,11 @@ fn measure(arguments: &Arguments) -> Result<()> {
     let beside = own.parent().context("a program lies in a folder")?;
     let binary = arguments.binary.clone().unwrap_or_else(|| beside.join("strongroom"));
     let mut measured = Measured::default();
-    let is_asked = |part| arguments.only.is_none_or(|only| only == part);
-    if arguments.only == Some(Part::Seals) {
+    let is_asked = |part| arguments.only.is_empty() || arguments.only.contains(&part);
+    if arguments.only.contains(&Part::Seals) {
         report::print_seals(&cluster::measure_seals(&binary, scale)?);
+    }
+    if arguments.only == [Part::Seals] {
         return Ok(());
     }
     if is_asked(Part::Stages) {
@@ -113,7 +115,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
     report::write(&folder, &measured)
 }
 
-/// What was measured: all parts, or the one that was asked for.
+/// What was measured: all parts, or those that were asked for.
 #[derive(Clone, Debug, Default)]
 struct Measured {
     stages: Option<stages::Stages>,
