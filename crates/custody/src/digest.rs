@@ -77,7 +77,7 @@ impl Sum {
 /// # Errors
 /// [`RowError`] where it cannot be read.
 pub fn read(rows: &(impl Rows + ?Sized)) -> Result<Option<DigestRow>, RowError> {
-    RETENTION_DIGEST.read(rows, &0)
+    RETENTION_DIGEST.read(rows, &())
 }
 
 /// The sum over all rows, from the rows themselves: what the kept one is compared with.
@@ -183,5 +183,5 @@ pub(crate) fn record_hourly(decision: &mut Decision<'_>) -> Result<(), Stop> {
 
 fn put(rows: &mut dyn Rows, sum: &Sum, newest: Option<NewestDigest>) {
     let row = DigestRow { sum: sum.hash.to_bytes().into(), rows: sum.rows, newest };
-    RETENTION_DIGEST.write(rows, &0, &row);
+    RETENTION_DIGEST.write(rows, &(), &row);
 }

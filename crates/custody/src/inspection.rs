@@ -28,10 +28,6 @@ use crate::{
     upload::check_text,
 };
 
-/// First part of the keys of results.
-const RESULTS: u64 = 1;
-/// First part of the keys of what is to be put right, by its date.
-const DUE: u64 = 2;
 /// Most that one tick finds overdue; the next tick goes on.
 const PER_TICK: usize = 64;
 
@@ -286,7 +282,7 @@ pub fn sheet(rows: &(impl Rows + ?Sized), of: InspectionOf) -> Result<Sheet, Sto
 /// # Errors
 /// [`RowError`] where a row cannot be read.
 pub fn entries(rows: &(impl Rows + ?Sized), of: InspectionOf, item: ItemId) -> Result<Vec<ResultRow>, RowError> {
-    let found = INSPECTION_RESULTS.scan(rows, &(RESULTS, of, item), None, limits::INSPECTION_ENTRIES_MAX)?;
+    let found = INSPECTION_RESULTS.scan(rows, &(of, item), None, limits::INSPECTION_ENTRIES_MAX)?;
     Ok(found.into_iter().map(|(_, row)| row).collect())
 }
 
@@ -338,10 +334,10 @@ pub(crate) fn record(decision: &mut Decision<'_>, command: &RecordResult) -> Res
         overdue_since: None,
         rule,
     };
-    INSPECTION_RESULTS.write(decision.rows, &(RESULTS, command.of, command.item, seq), &row);
+    INSPECTION_RESULTS.write(decision.rows, &(command.of, command.item, seq), &row);
     if let Some(asked) = &command.rectification {
         let due = DueRow { of: command.of, item: command.item };
-        RECTIFICATIONS_DUE.write(decision.rows, &(DUE, asked.due, seq), &due);
+        RECTIFICATIONS_DUE.write(decision.rows, &(asked.due, seq), &due);
     }
     Ok(Answer::Recorded(seq))
 }
@@ -349,7 +345,7 @@ pub(crate) fn record(decision: &mut Decision<'_>, command: &RecordResult) -> Res
 /// Whoever answers for it, or the head of a unit that the item belongs to, says that it is put right.
 pub(crate) fn answer(decision: &mut Decision<'_>, command: &AnswerRectification) -> Result<Answer, Stop> {
     let who = decision.authorize(Act::InspectionRectify)?;
-    let key = (RESULTS, command.of, command.item, command.entry);
+    let key = (command.of, command.item, command.entry);
     let unknown = || Refusal::not_found(format!("entry {} of item {} in {}", command.entry, command.item, command.of));
     let mut row = INSPECTION_RESULTS.read(decision.rows, &key)?.ok_or_else(unknown)?;
     let rule = row.rule.clone();
@@ -373,7 +369,7 @@ pub(crate) fn answer(decision: &mut Decision<'_>, command: &AnswerRectification)
         }
     }
     let late = decision.wall > asked.due;
-    RECTIFICATIONS_DUE.remove(decision.rows, &(DUE, asked.due, command.entry));
+    RECTIFICATIONS_DUE.remove(decision.rows, &(asked.due, command.entry));
     let mut told = facts(command.of);
     told.insert(Fact::Order, command.entry.0.into());
     told.insert(Fact::ReasonGiven, command.done.as_str().into());
@@ -389,13 +385,13 @@ pub(crate) fn answer(decision: &mut Decision<'_>, command: &AnswerRectification)
 /// What was to be put right by now and was not is a finding. Every tick of the clock does this.
 pub(crate) fn come_due(decision: &mut Decision<'_>) -> Result<(), Stop> {
     let now = decision.wall;
-    for (key, due) in RECTIFICATIONS_DUE.scan(decision.rows, &DUE, None, PER_TICK)? {
+    for (key, due) in RECTIFICATIONS_DUE.scan(decision.rows, &(), None, PER_TICK)? {
         let (at, entry) = due_of(&key)?;
         if at >= now {
             break;
         }
-        RECTIFICATIONS_DUE.remove(decision.rows, &(DUE, at, entry));
-        let of = (RESULTS, due.of, due.item, entry);
+        RECTIFICATIONS_DUE.remove(decision.rows, &(at, entry));
+        let of = (due.of, due.item, entry);
         let Some(mut row) = INSPECTION_RESULTS.read(decision.rows, &of)? else { continue };
         row.overdue_since = Some(at);
         if let Some(unit) = item::unit_of(&*decision.rows, due.item)? {
@@ -511,7 +507,7 @@ fn heads_form(command: &RecordResult) -> String {
 /// The date and the entry of a key of [`RECTIFICATIONS_DUE`].
 fn due_of(key: &[u8]) -> Result<(UnixMillis, RecordSeq), RowError> {
     let number = |at: usize| key.get(at..at + 8).and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
-    let (Some(due), Some(seq)) = (number(8), number(16)) else {
+    let (Some(due), Some(seq)) = (number(0), number(8)) else {
         return Err(RowError::Corrupt { table: RECTIFICATIONS_DUE.name, detail: "a key is too short".to_owned() });
     };
     Ok((UnixMillis(i64::from_be_bytes(due) ^ i64::MIN), RecordSeq(u64::from_be_bytes(seq))))

@@ -200,13 +200,13 @@ pub const OUTAGE_CORRECTION: Table<(), CorrectionId> = Table::new(71, "outage_co
 /// Replacements of voters, newest first: [`newest_first`] of the proposal's record.
 pub const VOTER_CHANGES: Table<u64, VoterChangeRow> = Table::new(72, "voter_changes");
 
-/// What keeps the retention digest, under 0. The number is shared by three tables, told apart by the first part of their keys.
-pub const RETENTION_DIGEST: Table<u64, DigestRow> = Table::new(99, "retention_digest");
-/// Results of inspections, under 1: by inspection, item and record.
-pub const INSPECTION_RESULTS: Table<(u64, InspectionOf, ItemId, RecordSeq), ResultRow> =
-    Table::new(99, "inspection_results");
-/// What inspections found that is to be put right, under 2: by its date and the record that asks for it.
-pub const RECTIFICATIONS_DUE: Table<(u64, UnixMillis, RecordSeq), DueRow> = Table::new(99, "rectifications_due");
+/// What keeps the retention digest.
+pub const RETENTION_DIGEST: Table<(), DigestRow> = Table::new(99, "retention_digest");
+/// Results of inspections, by inspection, item and record.
+pub const INSPECTION_RESULTS: Table<(InspectionOf, ItemId, RecordSeq), ResultRow> =
+    Table::new(87, "inspection_results");
+/// What inspections found that is to be put right, by its date and the record that asks for it.
+pub const RECTIFICATIONS_DUE: Table<(UnixMillis, RecordSeq), DueRow> = Table::new(88, "rectifications_due");
 
 /// A key part that sorts the greatest number first.
 #[must_use]

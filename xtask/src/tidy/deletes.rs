@@ -17,7 +17,7 @@ use crate::SourceFile;
 const LIST: &str = "docs/deletes.txt";
 
 /// Calls that can make something disappear, as they stand in the code.
-const CALLS: [&str; 27] = [
+const CALLS: [&str; 28] = [
     "remove_file(",
     "remove_dir(",
     "remove_dir_all(",
@@ -28,6 +28,7 @@ const CALLS: [&str; 27] = [
     "rename_folder(",
     "replace_file(",
     "set_len(",
+    "write_all_at(",
     "ftruncate(",
     "file.truncate(",
     ".truncate(true)",
@@ -158,6 +159,7 @@ mod tests {
             ("db.drop_cf(name)", "", 1),
             ("disk.erase(&permit).await", "", 1),
             ("file.set_len(0)", "", 1),
+            ("file.write_all_at(bytes, 0)", "", 1),
             ("std::fs::rename(a, b)", "", 1),
             // Not calls, or not shipped.
             ("// fs::remove_file(path)", "", 0),

@@ -126,7 +126,7 @@ fn a_state_without_a_sum_gets_the_same_one() {
     let kept = digest::sum(&cluster.rows).expect("reads");
     let mut older = cluster.clone();
     older.replay = None;
-    older.rows.remove(RETENTION_DIGEST.id, &strongroom_types::rows::Key::to_bytes(&0_u64));
+    older.rows.remove(RETENTION_DIGEST.id, &strongroom_types::rows::Key::to_bytes(&()));
     assert_eq!(digest::read(&older.rows).expect("reads"), None);
     assert_eq!(digest::sum(&older.rows).expect("reads"), kept);
     older.done("station", Command::SealOriginal(small(7, "U2")));
