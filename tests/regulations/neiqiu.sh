@@ -11,7 +11,7 @@ step "one bureau under the Neiqiu rules, on three nodes in three districts"
 
 # 第九、十二、十四条
 run custodian device issue D1 --to recorder
-refused legal NOT_YOUR_STEP R-001-9 device accept D1
+refused legal NOT_YOUR_STEP R-004-14 device accept D1
 run recorder device accept D1
 run custodian device not-collected
 says '"device": "D1"'

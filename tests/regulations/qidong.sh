@@ -12,7 +12,7 @@ step "one bureau under the Qidong rules, on three nodes in three districts"
 
 # 第三条
 run custodian device issue D1 --to recorder --accessories '充电座、背夹'
-refused legal NOT_YOUR_STEP R-001-9 device accept D1
+refused legal NOT_YOUR_STEP R-000-3 device accept D1
 run recorder device accept D1
 run custodian device show D1
 shows holder recorder
@@ -187,7 +187,7 @@ step "ten years later the evidence is gone, and the recording of the complaint i
 
 # 第三条
 run recorder device return D1 --un-ingested 0 --accessories '充电座、背夹'
-refused legal NOT_YOUR_STEP R-001-9 device accept D1
+refused legal NOT_YOUR_STEP R-000-3 device accept D1
 run custodian device accept D1
 run custodian device clearance recorder
 step "the device is back, and the officer is cleared (R-000-3 第三条)"

@@ -12,7 +12,7 @@ step "one bureau under the 12th Division's rules, on three nodes in three distri
 
 # 第五条
 run custodian device issue D1 --to recorder --accessories '备用电池'
-refused legal NOT_YOUR_STEP R-001-9 device accept D1
+refused legal NOT_YOUR_STEP B10 device accept D1
 run recorder device accept D1
 run station device dock-check D1 --offset-ms 0 --un-ingested 2 --battery 90
 step "the officer holds the recorder after both have signed; battery, space and clock are looked at (R-002-5 第五条)"

@@ -11,7 +11,7 @@ step "one bureau under 厦城执〔2021〕28号, on three nodes in three distric
 
 # 一、谁使用、谁保管、谁负责; 六（一）台账
 run custodian device issue D1 --to recorder --accessories '充电座'
-refused legal NOT_YOUR_STEP R-001-9 device accept D1
+refused legal NOT_YOUR_STEP R-003-6a device accept D1
 run recorder device accept D1
 run custodian device ledger D1
 says '"what": "issue"'

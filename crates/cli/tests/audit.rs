@@ -99,7 +99,7 @@ fn an_auditor_makes_anew_from_records_what_every_node_holds_and_finds_what_was_a
         let found = cluster.json(&words);
         assert_eq!(text(&found, "trust"), "trusted", "{found:#}");
         assert_eq!(found["rows"], found["rows_compared"], "{name}: {found:#}");
-        assert!(found["digests"].as_array().expect("digests").len() >= 3, "{found:#}");
+        assert!(found["digests"].as_array().expect("digests").len() >= 2, "{found:#}");
     }
     let latest = cluster.json(&["ledger", "digest", "latest"]);
     let listed = cluster.json(&["ledger", "digest", "list", "--limit", "1"]);
