@@ -94,6 +94,9 @@ pub struct ExemptionRow {
     /// Why: the code of a reason of the profile.
     #[n(14)]
     pub cause: String,
+    /// Why, in the words of the text.
+    #[n(15)]
+    pub cause_words: String,
 }
 
 impl ExemptionRow {
@@ -142,7 +145,7 @@ pub(crate) fn record(decision: &mut Decision<'_>, command: &RecordExemption) -> 
     let who = decision.authorize(Act::ActivityExempt)?;
     let mut activity = activity::own(decision, &who, &command.activity)?;
     let profile = activity::profile_of(&*decision.rows, &activity.unit)?;
-    check_asked(&profile, command)?;
+    let cause_words = check_asked(&profile, command)?;
     check_text("reported-to", &command.reported_to)?;
     refuse_future(command.consented_at, decision.wall)?;
     activity::room_for(&activity.exemptions, limits::ACTIVITY_EXEMPTIONS_MAX, "exemptions")?;
@@ -180,6 +183,7 @@ pub(crate) fn record(decision: &mut Decision<'_>, command: &RecordExemption) -> 
         findings,
         filed: Vec::new(),
         cause: command.cause.clone(),
+        cause_words,
     };
     EXEMPTIONS.write(decision.rows, &(activity.unit.clone(), newest_first(seq.0)), &row);
     activity.exemptions.push(seq);
@@ -188,8 +192,8 @@ pub(crate) fn record(decision: &mut Decision<'_>, command: &RecordExemption) -> 
 }
 
 /// What the text asks of an exemption: one of its reasons, and what it has written down. A text that knows no exemption
-/// lets no recording be left out.
-fn check_asked(profile: &Profile, command: &RecordExemption) -> Result<(), Refusal> {
+/// lets no recording be left out. Answers its words for the reason.
+fn check_asked(profile: &Profile, command: &RecordExemption) -> Result<String, Refusal> {
     let rule = profile.exemption_rule();
     let Some(asked) = &profile.exemption else {
         let article = profile.open.get("exemption").map_or("", |source| &source.article);
@@ -201,7 +205,7 @@ fn check_asked(profile: &Profile, command: &RecordExemption) -> Result<(), Refus
             "record why there is none as an interruption: `strongroom activity interruption`",
         ));
     };
-    if !asked.reasons.iter().any(|reason| reason.code == command.cause) {
+    let Some(reason) = asked.reasons.iter().find(|reason| reason.code == command.cause) else {
         let known: Vec<_> = asked.reasons.iter().map(|reason| format!("{} {}", reason.code, reason.words)).collect();
         return Err(Refusal::new(
             Reason::InvalidArgument,
@@ -212,7 +216,7 @@ fn check_asked(profile: &Profile, command: &RecordExemption) -> Result<(), Refus
             ),
             format!("one of: {}", known.join("; ")),
         ));
-    }
+    };
     required("the reason", &command.text, rule)?;
     check_text("the legal basis", &command.legal_basis)?;
     if asked.required.iter().any(|field| field.name == "legal_basis") {
@@ -222,7 +226,7 @@ fn check_asked(profile: &Profile, command: &RecordExemption) -> Result<(), Refus
     if !asked.consent.is_empty() {
         required("consented-by", &command.consented_by, rule)?;
     }
-    Ok(())
+    Ok(reason.words.clone())
 }
 
 fn exemption_findings(

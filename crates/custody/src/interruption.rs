@@ -20,85 +20,8 @@ use crate::{
     upload::check_text,
 };
 
-/// Why recording stopped (R-000-13).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
-#[cbor(index_only)]
-pub enum Cause {
-    /// 设备故障、损坏.
-    #[n(0)]
-    DeviceFault,
-    /// 天气恶劣.
-    #[n(1)]
-    BadWeather,
-    /// 电量不足.
-    #[n(2)]
-    BatteryLow,
-    /// 存储空间不足.
-    #[n(3)]
-    StorageFull,
-    /// 检查场所变化.
-    #[n(4)]
-    PlaceChanged,
-    /// 其他客观原因, in words.
-    #[n(5)]
-    Other,
-    /// 同一执法环节在不同地点或时间: intermittent recording that needs no report (R-000-12).
-    #[n(6)]
-    SamePhaseElsewhere,
-    /// 技术原因: where the text names no other (R-001-10, R-004-6).
-    #[n(7)]
-    Technical,
-}
-
-impl Cause {
-    /// Every cause.
-    pub const ALL: [Self; 8] = [
-        Self::DeviceFault,
-        Self::BadWeather,
-        Self::BatteryLow,
-        Self::StorageFull,
-        Self::PlaceChanged,
-        Self::Other,
-        Self::SamePhaseElsewhere,
-        Self::Technical,
-    ];
-
-    /// The name on the wire and on the command line.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::DeviceFault => "device_fault",
-            Self::BadWeather => "bad_weather",
-            Self::BatteryLow => "battery_low",
-            Self::StorageFull => "storage_full",
-            Self::PlaceChanged => "place_changed",
-            Self::Other => "other",
-            Self::SamePhaseElsewhere => "art12_same_phase_different_place_time",
-            Self::Technical => "technical",
-        }
-    }
-
-    /// The words of the text.
-    #[must_use]
-    pub const fn chinese(self) -> &'static str {
-        match self {
-            Self::DeviceFault => "设备故障、损坏",
-            Self::BadWeather => "天气恶劣",
-            Self::BatteryLow => "电量不足",
-            Self::StorageFull => "存储空间不足",
-            Self::PlaceChanged => "检查场所变化",
-            Self::Other => "其他",
-            Self::SamePhaseElsewhere => "同一执法环节在不同地点或时间断续记录",
-            Self::Technical => "技术原因",
-        }
-    }
-
-    /// The cause of this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|cause| cause.name() == name)
-    }
-}
+/// The cause that no text describes: it is given in words 等客观原因.
+const OTHER: &str = "other";
 
 /// What a profile asks of an interruption. One that does not speak of them asks what R-000-13 and R-001-10 ask together.
 struct Asked {
@@ -124,8 +47,9 @@ impl Asked {
         if article.is_empty() { String::new() } else { format!("; the text says: {article}") }
     }
 
-    fn is_gap(&self, cause: Cause) -> bool {
-        self.stated().map_or(cause == Cause::SamePhaseElsewhere, |stated| names(&stated.gaps, cause))
+    /// Whether the text takes the cause without an explanation (R-000-12).
+    fn is_gap(&self, cause: &str) -> bool {
+        self.stated().is_some_and(|stated| named(&stated.gaps, cause).is_some())
     }
 
     fn voice_note(&self) -> bool {
@@ -144,23 +68,18 @@ impl Asked {
         self.stated().is_none_or(|stated| stated.kept_by.is_some())
     }
 
-    /// The cause is one that the text names.
-    fn check_cause(&self, cause: Cause) -> Result<(), Refusal> {
-        let Some(stated) = self.stated() else { return Ok(()) };
-        if names(&stated.causes, cause) || names(&stated.gaps, cause) {
-            return Ok(());
+    /// The words of the text for a cause that it names. One that says nothing of causes takes any, in the caller's words.
+    fn words_of(&self, cause: &str) -> Result<String, Refusal> {
+        let Some(stated) = self.stated() else { return Ok(String::new()) };
+        if let Some(code) = named(&stated.causes, cause).or_else(|| named(&stated.gaps, cause)) {
+            return Ok(code.words.clone());
         }
         let known = stated.causes.iter().chain(&stated.gaps);
         let known: Vec<_> = known.map(|known| format!("{} {}", known.code, known.words)).collect();
         Err(Refusal::new(
             Reason::InvalidArgument,
             self.rule(),
-            format!(
-                "profile {} knows no cause {} of an interruption{}",
-                self.profile.name,
-                cause.name(),
-                self.article()
-            ),
+            format!("profile {} knows no cause {cause:?} of an interruption{}", self.profile.name, self.article()),
             format!("one of: {}", known.join("; ")),
         ))
     }
@@ -184,8 +103,8 @@ impl Asked {
     }
 }
 
-fn names(codes: &[Code], cause: Cause) -> bool {
-    codes.iter().any(|code| code.code == cause.name())
+fn named<'a>(codes: &'a [Code], cause: &str) -> Option<&'a Code> {
+    codes.iter().find(|code| code.code == cause)
 }
 
 /// Where the officer says why, on the recording that resumed.
@@ -211,9 +130,7 @@ pub struct InterruptionRow {
     /// When it resumed, or the activity ended.
     #[n(2)]
     pub to: UnixMillis,
-    /// Why.
-    #[n(3)]
-    pub cause: Cause,
+    // 3 was one of eight causes. Each text names its own, and the number stays free.
     /// Why, in words.
     #[n(4)]
     pub text: String,
@@ -241,6 +158,12 @@ pub struct InterruptionRow {
     /// Statements that were filed afterwards.
     #[n(12)]
     pub filed: Vec<Filed>,
+    /// Why: the code of a cause of the profile.
+    #[n(13)]
+    pub cause: String,
+    /// Why, in the words of the text.
+    #[n(14)]
+    pub cause_words: String,
 }
 
 /// Records why recording stopped.
@@ -255,9 +178,7 @@ pub struct RecordInterruption {
     /// When it resumed, or the activity ended.
     #[n(2)]
     pub to: UnixMillis,
-    /// Why.
-    #[n(3)]
-    pub cause: Cause,
+    // 3 was one of eight causes. Each text names its own, and the number stays free.
     /// Why, in words.
     #[n(4)]
     pub text: String,
@@ -273,6 +194,9 @@ pub struct RecordInterruption {
     /// Who keeps the report.
     #[n(8)]
     pub kept_by: Option<PrincipalId>,
+    /// Why: the code of a cause of the profile.
+    #[n(9)]
+    pub cause: String,
 }
 
 impl RecordInterruption {
@@ -295,8 +219,10 @@ pub(crate) fn record(decision: &mut Decision<'_>, command: &RecordInterruption) 
     }
     refuse_future(command.to, decision.wall)?;
     let asked = Asked { profile: activity::profile_of(&*decision.rows, &activity.unit)? };
-    asked.check_cause(command.cause)?;
-    if command.cause == Cause::Other {
+    required("the cause", &command.cause, asked.rule())?;
+    check_text("the cause", &command.cause)?;
+    let cause_words = asked.words_of(&command.cause)?;
+    if command.cause == OTHER || cause_words.is_empty() {
         required("the cause in words", &command.text, asked.rule())?;
     }
     check_text("the text", &command.text)?;
@@ -307,7 +233,7 @@ pub(crate) fn record(decision: &mut Decision<'_>, command: &RecordInterruption) 
     if let Some(keeper) = &command.kept_by {
         check_keeper(decision, &asked, keeper)?;
     }
-    if !asked.is_gap(command.cause) {
+    if !asked.is_gap(&command.cause) {
         check_explanation(decision, &asked, &activity, command)?;
     }
     let facts = interruption_facts(command, &activity);
@@ -316,7 +242,6 @@ pub(crate) fn record(decision: &mut Decision<'_>, command: &RecordInterruption) 
         activity: command.activity.clone(),
         from: command.from,
         to: command.to,
-        cause: command.cause,
         text: command.text.clone(),
         voice_note: command.voice_note,
         statement: command.statement,
@@ -326,6 +251,8 @@ pub(crate) fn record(decision: &mut Decision<'_>, command: &RecordInterruption) 
         at: decision.wall,
         seq,
         filed: Vec::new(),
+        cause: command.cause.clone(),
+        cause_words,
     };
     INTERRUPTIONS.write(decision.rows, &(activity.unit.clone(), newest_first(seq.0)), &row);
     activity.interruptions.push(seq);
@@ -423,7 +350,7 @@ fn interruption_facts(command: &RecordInterruption, activity: &ActivityRow) -> B
     let mut facts = activity::facts(&activity.id, &activity.unit);
     facts.insert(Fact::From, command.from.into());
     facts.insert(Fact::To, command.to.into());
-    facts.insert(Fact::Cause, command.cause.name().into());
+    facts.insert(Fact::Cause, command.cause.as_str().into());
     facts.insert(Fact::ReasonGiven, command.text.as_str().into());
     facts.insert(Fact::ReportedTo, command.reported_to.as_str().into());
     if let Some(note) = command.voice_note {

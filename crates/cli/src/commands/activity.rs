@@ -8,7 +8,6 @@ use strongroom_client::{ActivityFilter, Client, Page};
 use strongroom_custody::{
     activity::{DelayReason, Moment},
     exemption::ConsentOffice,
-    interruption::Cause,
 };
 use strongroom_proto::activity;
 use strongroom_types::{ActivityId, ItemId, PrincipalId, UnitId, UnixMillis};
@@ -217,8 +216,8 @@ pub(crate) struct Interruption {
     /// When it resumed, or the activity ended
     #[arg(long, value_name = "TIME")]
     to: UnixMillis,
-    /// Why
-    #[arg(long, value_name = "CAUSE", value_parser = PossibleValuesParser::new(Cause::ALL.map(Cause::name)))]
+    /// Why: a cause of the unit's profile, such as `battery_low`; a wrong one is told with those that there are
+    #[arg(long, value_name = "CAUSE")]
     cause: String,
     /// Why, in words
     #[arg(long, default_value = "", value_name = "TEXT")]

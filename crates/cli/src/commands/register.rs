@@ -8,6 +8,7 @@ use strongroom_proto::activity::{AcknowledgeNoticeRequest, Exemption, Interrupti
 use strongroom_types::UnitId;
 
 use crate::failure::Failure;
+use crate::output::Output;
 use crate::session::{Globals, Usual};
 use crate::shown::{done, item_id, some, time};
 
@@ -113,7 +114,7 @@ fn interruptions(globals: &Globals, rows: &[Interruption]) -> Result<(), Failure
             row.unit_id.clone(),
             time(row.from_unix_ms),
             time(row.to_unix_ms),
-            output.pick(&row.cause, &row.cause_zh).to_owned(),
+            cause(output, &row.cause, &row.cause_zh),
             row.text.clone(),
             explained,
             row.reported_to.clone(),
@@ -138,13 +139,19 @@ fn interruptions(globals: &Globals, rows: &[Interruption]) -> Result<(), Failure
     output.list(&json, &heads, &rows.iter().map(row).collect::<Vec<_>>())
 }
 
+/// A cause in the words of the text, for those who read Chinese.
+fn cause(output: Output, code: &str, words: &str) -> String {
+    if words.is_empty() { code.to_owned() } else { output.pick(code, words).to_owned() }
+}
+
 fn exemptions(globals: &Globals, rows: &[Exemption]) -> Result<(), Failure> {
+    let output = globals.output();
     let row = |row: &Exemption| {
         vec![
             row.record_seq.to_string(),
             row.activity_id.clone(),
             row.unit_id.clone(),
-            row.cause.clone(),
+            cause(output, &row.cause, &row.cause_zh),
             row.text.clone(),
             row.legal_basis.clone(),
             format!("{} ({})", row.consented_by, row.consent_office),
@@ -166,7 +173,7 @@ fn exemptions(globals: &Globals, rows: &[Exemption]) -> Result<(), Failure> {
         "findings",
     ];
     let json = rows.iter().map(exemption_json).collect();
-    globals.output().list(&json, &heads, &rows.iter().map(row).collect::<Vec<_>>())
+    output.list(&json, &heads, &rows.iter().map(row).collect::<Vec<_>>())
 }
 
 fn notices(globals: &Globals, rows: &[Notice]) -> Result<(), Failure> {
@@ -214,7 +221,7 @@ pub(super) fn interruption_json(row: &Interruption) -> Value {
         "from": time(row.from_unix_ms),
         "to": time(row.to_unix_ms),
         "cause": row.cause,
-        "cause_zh": row.cause_zh,
+        "cause_zh": some(&row.cause_zh),
         "text": some(&row.text),
         "voice_note": item_id(&row.voice_note_item_id),
         "voice_note_offset_ms": row.voice_note_offset_ms,
@@ -234,6 +241,7 @@ pub(super) fn exemption_json(row: &Exemption) -> Value {
         "activity": row.activity_id,
         "unit": row.unit_id,
         "cause": row.cause,
+        "cause_zh": some(&row.cause_zh),
         "text": row.text,
         "legal_basis": row.legal_basis,
         "consented_by": row.consented_by,

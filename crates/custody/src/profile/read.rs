@@ -12,7 +12,7 @@ use super::{
     Source, StandingView, Start, TEXT_BYTES_MAX, Topic, Trigger, chain,
     reader::{Book, Section},
 };
-use crate::{Act, interruption::Cause, tables::DeviceType};
+use crate::{Act, tables::DeviceType};
 
 const HOURS: std::ops::RangeInclusive<u32> = 1..=720;
 /// Fields that a display name can be made of, besides those that labels ask for.
@@ -333,16 +333,9 @@ fn person(section: &Section<'_>) -> Person {
 }
 
 fn interruption(section: &Section<'_>) -> Interruption {
-    let (causes, gaps) = (some_codes(section, "causes"), section.codes("gaps"));
-    for (key, codes) in [("causes", &causes), ("gaps", &gaps)] {
-        if let Some(unknown) = codes.iter().find(|code| Cause::from_name(&code.code).is_none()) {
-            let known = Cause::ALL.map(Cause::name).join(", ");
-            section.wrong(key, format!("{} is no cause; one of: {known}", unknown.code));
-        }
-    }
     Interruption {
-        causes,
-        gaps,
+        causes: some_codes(section, "causes"),
+        gaps: section.codes("gaps"),
         voice_note: section.flag("voice-note"),
         statement: section.flag("statement"),
         report_to: section.section("report-to").as_ref().map(person),

@@ -4,10 +4,11 @@ use strongroom_custody::{
     Command, Fact,
     activity::Moment,
     exemption::{ConsentOffice, ExemptionRow, RecordExemption},
-    interruption::{Cause, InterruptionRow, RecordInterruption, VoiceNote},
+    interruption::{InterruptionRow, RecordInterruption, VoiceNote},
+    profile::Profile,
     report::Preservation,
     statement::{FileStatement, Filed, StatementOf},
-    tables::{EXEMPTIONS, NOTICES},
+    tables::{EXEMPTIONS, INTERRUPTIONS, NOTICES},
 };
 use strongroom_types::{Reason, RecordSeq, UnixMillis, limits};
 
@@ -19,6 +20,10 @@ use crate::{
 };
 
 const BEGUN: UnixMillis = UnixMillis(START.0 - 2 * HOUR);
+/// The gap that takes no explanation where a text says so (R-000-12).
+const ELSEWHERE: &str = "art12_same_phase_different_place_time";
+/// A profile that says nothing of interruptions.
+const SILENT: &str = "name = \"silent\"\nagency = \"某局\"\n[floor]\nunspecified = true\n";
 
 /// Recorded from 0 to 20 and from 30 to 60, with a written statement as item 9.
 fn interrupted() -> Cluster {
@@ -35,12 +40,12 @@ fn statement(cluster: &mut Cluster, number: u8, of: &str) {
     cluster.done("station", Command::SealOriginal(seal));
 }
 
-fn interruption(cause: Cause, from: i64, to: i64) -> RecordInterruption {
+fn interruption(cause: &str, from: i64, to: i64) -> RecordInterruption {
     RecordInterruption {
         activity: id("A-7"),
         from: BEGUN.plus_ms(from * MINUTE),
         to: BEGUN.plus_ms(to * MINUTE),
-        cause,
+        cause: cause.to_owned(),
         text: String::new(),
         voice_note: None,
         statement: None,
@@ -79,7 +84,7 @@ fn exempted(row: RecordExemption) -> Command {
 fn r_000_13_a_voice_note_on_the_resumed_recording_closes_a_gap() {
     let mut cluster = interrupted();
     let note = |number, offset_ms| {
-        told(RecordInterruption { voice_note: voice(number, offset_ms), ..interruption(Cause::BatteryLow, 20, 30) })
+        told(RecordInterruption { voice_note: voice(number, offset_ms), ..interruption("battery_low", 20, 30) })
     };
     let length = u64::try_from(30 * MINUTE).expect("positive");
     for (name, command) in [
@@ -88,7 +93,7 @@ fn r_000_13_a_voice_note_on_the_resumed_recording_closes_a_gap() {
         ("an item of something else", note(9, 5)),
     ] {
         let refusal = cluster.refused("recorder", command, Reason::InvalidArgument);
-        assert_eq!(refusal.rule, "B10", "the profile says nothing of it: {name}");
+        assert_eq!(refusal.rule, "R-000-13", "{name}");
     }
     assert_eq!(report(&cluster).preservation, Preservation::Gaps(1));
     cluster.done("recorder", note(2, 5000));
@@ -101,7 +106,7 @@ fn r_000_13_a_voice_note_on_the_resumed_recording_closes_a_gap() {
 fn r_000_13_without_a_voice_note_it_takes_a_report_and_a_written_statement() {
     let mut cluster = interrupted();
     statement(&mut cluster, 8, "U2");
-    let base = || interruption(Cause::DeviceFault, 20, 30);
+    let base = || interruption("device_fault", 20, 30);
     let refusal = cluster.refused("recorder", told(base()), Reason::StatementMissing);
     assert!(refusal.remedy.contains("the gap stays open"), "{refusal:?}");
     let only = RecordInterruption { statement: Some(item(9)), ..base() };
@@ -125,10 +130,10 @@ fn r_001_10_where_recording_never_resumed_the_custodian_keeps_the_report() {
     let base = RecordInterruption {
         statement: Some(item(9)),
         reported_to: "队长".to_owned(),
-        ..interruption(Cause::DeviceFault, 20, 60)
+        ..interruption("device_fault", 20, 60)
     };
     let refusal = cluster.refused("recorder", told(base.clone()), Reason::StatementMissing);
-    assert_eq!(refusal.rule, "B10");
+    assert_eq!(refusal.rule, "R-000-13");
     let kept = |who: &str| told(RecordInterruption { kept_by: Some(id(who)), ..base.clone() });
     cluster.refused("recorder", kept("recorder"), Reason::InvalidArgument);
     cluster.refused("recorder", kept("stranger"), Reason::InvalidArgument);
@@ -140,17 +145,17 @@ fn r_001_10_where_recording_never_resumed_the_custodian_keeps_the_report() {
 #[test]
 fn r_000_12_the_same_phase_elsewhere_needs_no_report() {
     let mut cluster = interrupted();
-    for cause in Cause::ALL {
+    for cause in ["device_fault", "battery_low", "technical", "other", ELSEWHERE] {
         let mut cluster = cluster.clone();
         let row = RecordInterruption { text: "说明".to_owned(), ..interruption(cause, 20, 30) };
-        if cause == Cause::SamePhaseElsewhere {
+        if cause == ELSEWHERE {
             cluster.done("recorder", told(row));
             assert_eq!(report(&cluster).preservation, Preservation::Complete);
         } else {
             cluster.refused("recorder", told(row), Reason::StatementMissing);
         }
     }
-    let unsaid = RecordInterruption { voice_note: voice(2, 5), ..interruption(Cause::Other, 20, 30) };
+    let unsaid = RecordInterruption { voice_note: voice(2, 5), ..interruption("other", 20, 30) };
     cluster.refused("recorder", told(unsaid.clone()), Reason::FieldMissing);
     cluster.done("recorder", told(RecordInterruption { text: "停电".to_owned(), ..unsaid }));
 }
@@ -187,34 +192,37 @@ fn each_text_names_its_causes_and_what_explains_them() {
         ..interruption(cause, 20, 30)
     };
     let bare = |cause| interruption(cause, 20, 30);
-    let elsewhere = Cause::SamePhaseElsewhere;
+    let elsewhere = ELSEWHERE;
     for (toml, kind, row, expected, rule) in [
-        (QIDONG, "site_inspection", note(Cause::BatteryLow), None, "R-000-13"),
+        (QIDONG, "site_inspection", note("battery_low"), None, "R-000-13"),
         (QIDONG, "site_inspection", bare(elsewhere), None, "R-000-13"),
-        (QIDONG, "site_inspection", note(Cause::Technical), Some(InvalidArgument), "R-000-13"),
-        (QIDONG, "site_inspection", written(Cause::BatteryLow, ""), Some(StatementMissing), "R-000-13"),
-        (RENFANG, "巡查", note(Cause::Technical), None, "R-001-10"),
-        (RENFANG, "巡查", written(Cause::Technical, ""), None, "R-001-10"),
-        (RENFANG, "巡查", bare(Cause::Technical), Some(StatementMissing), "R-001-10"),
-        (RENFANG, "巡查", note(Cause::BatteryLow), Some(InvalidArgument), "R-001-10"),
-        (SHIER, "service", note(Cause::PlaceChanged), None, "R-002-11"),
-        (SHIER, "service", bare(Cause::PlaceChanged), Some(StatementMissing), "R-002-11"),
+        (QIDONG, "site_inspection", note("technical"), Some(InvalidArgument), "R-000-13"),
+        (QIDONG, "site_inspection", written("battery_low", ""), Some(StatementMissing), "R-000-13"),
+        (RENFANG, "巡查", note("technical"), None, "R-001-10"),
+        (RENFANG, "巡查", written("technical", ""), None, "R-001-10"),
+        (RENFANG, "巡查", bare("technical"), Some(StatementMissing), "R-001-10"),
+        (RENFANG, "巡查", note("battery_low"), Some(InvalidArgument), "R-001-10"),
+        (SHIER, "service", note("place_changed"), None, "R-002-11"),
+        (SHIER, "service", bare("place_changed"), Some(StatementMissing), "R-002-11"),
         (SHIER, "service", bare(elsewhere), Some(InvalidArgument), "R-002-11"),
-        (XIAMEN, "service", note(Cause::BadWeather), Some(StatementMissing), "R-003-6b"),
-        (XIAMEN, "service", written(Cause::BadWeather, ""), Some(StatementMissing), "R-003-6b"),
-        (XIAMEN, "service", written(Cause::BadWeather, "上级领导"), None, "R-003-6b"),
-        (XIAMEN, "service", written(Cause::StorageFull, "上级领导"), Some(InvalidArgument), "R-003-6b"),
-        (NEIQIU, "complaint", note(Cause::Technical), Some(StatementMissing), "R-004-6"),
-        (NEIQIU, "complaint", written(Cause::Technical, ""), None, "R-004-6"),
-        (NEIQIU, "complaint", written(Cause::BadWeather, "局长"), Some(InvalidArgument), "R-004-6"),
+        (XIAMEN, "service", note("bad_weather"), Some(StatementMissing), "R-003-6b"),
+        (XIAMEN, "service", written("bad_weather", ""), Some(StatementMissing), "R-003-6b"),
+        (XIAMEN, "service", written("bad_weather", "上级领导"), None, "R-003-6b"),
+        (XIAMEN, "service", written("storage_full", "上级领导"), Some(InvalidArgument), "R-003-6b"),
+        (NEIQIU, "complaint", note("technical"), Some(StatementMissing), "R-004-6"),
+        (NEIQIU, "complaint", written("technical", ""), None, "R-004-6"),
+        (NEIQIU, "complaint", written("bad_weather", "局长"), Some(InvalidArgument), "R-004-6"),
     ] {
         let mut cluster = interrupted_under(toml, kind);
         let row = RecordInterruption { activity: id("A-9"), ..row };
         let told_row = format!("{row:?}");
         match expected {
             None => {
+                let words = words_of(toml, &row.cause);
                 cluster.done("recorder", told(row));
                 assert_eq!(cluster.last_record().rule, rule, "{told_row}");
+                let listed = INTERRUPTIONS.scan(&cluster.rows, &unit("U5"), None, 1).expect("reads");
+                assert_eq!(listed[0].1.cause_words, words, "the register speaks as the text does");
             }
             Some(reason) => {
                 let refusal = cluster.refused("recorder", told(row), reason);
@@ -225,11 +233,47 @@ fn each_text_names_its_causes_and_what_explains_them() {
     }
 }
 
+/// What the profile calls a cause.
+fn words_of(toml: &str, cause: &str) -> String {
+    let stated = Profile::from_toml(toml).expect("a profile").interruption.expect("it speaks of interruptions");
+    let code = stated.causes.into_iter().chain(stated.gaps).find(|code| code.code == cause);
+    code.expect("a cause of the profile").words
+}
+
+/// A sixth agency names causes of its own in its profile, and one that names none takes any, explained and in words.
+#[test]
+fn causes_are_what_the_profile_says_and_no_list_of_ours_r_000_13() {
+    let voiced = |cause: &str, text: &str| {
+        told(RecordInterruption {
+            activity: id("A-9"),
+            voice_note: voice(2, 5),
+            text: text.to_owned(),
+            ..interruption(cause, 20, 30)
+        })
+    };
+    let own = format!(
+        "{SILENT}[interruption]\ncauses = [{{ code = \"flood\", words = \"洪水\" }}]\nvoice-note = true\n\
+         statement = true\nrule = \"R-X-1\"\narticle = \"因洪水中断的\"\n"
+    );
+    let mut cluster = interrupted_under(&own, "patrol");
+    let refusal = cluster.refused("recorder", voiced("battery_low", ""), Reason::InvalidArgument);
+    assert_eq!((refusal.rule.as_str(), refusal.remedy.as_str()), ("R-X-1", "one of: flood 洪水"));
+    cluster.done("recorder", voiced("flood", ""));
+
+    let mut cluster = interrupted_under(SILENT, "patrol");
+    cluster.refused("recorder", voiced("", "停电"), Reason::FieldMissing);
+    cluster.refused("recorder", voiced("blackout", ""), Reason::FieldMissing);
+    let bare = RecordInterruption { activity: id("A-9"), text: "x".to_owned(), ..interruption(ELSEWHERE, 20, 30) };
+    cluster.refused("recorder", told(bare), Reason::StatementMissing);
+    cluster.done("recorder", voiced("blackout", "停电"));
+    assert_eq!(cluster.last_record().rule, "B10", "no text is cited that is not the agency's own");
+}
+
 #[test]
 fn an_interruption_has_a_length_and_lies_in_the_past() {
     let mut cluster = interrupted();
     for (from, to) in [(30, 20), (20, 20), (20, 200)] {
-        let row = RecordInterruption { voice_note: voice(2, 5), ..interruption(Cause::BadWeather, from, to) };
+        let row = RecordInterruption { voice_note: voice(2, 5), ..interruption("bad_weather", from, to) };
         cluster.refused("recorder", told(row), Reason::InvalidArgument);
     }
 }
@@ -237,7 +281,7 @@ fn an_interruption_has_a_length_and_lies_in_the_past() {
 #[test]
 fn r_000_13_a_gap_that_grows_is_open_again() {
     let mut cluster = interrupted();
-    cluster.done("recorder", told(interruption(Cause::SamePhaseElsewhere, 20, 30)));
+    cluster.done("recorder", told(interruption(ELSEWHERE, 20, 30)));
     assert_eq!(report(&cluster).preservation, Preservation::Complete);
     let detach = strongroom_custody::activity::AttachItem {
         activity: id("A-7"),
@@ -253,7 +297,7 @@ fn r_000_13_a_gap_that_grows_is_open_again() {
 #[test]
 fn interruptions_of_an_activity_have_a_limit() {
     let mut cluster = opened();
-    let row = || told(interruption(Cause::SamePhaseElsewhere, 20, 30));
+    let row = || told(interruption(ELSEWHERE, 20, 30));
     for _ in 0..limits::ACTIVITY_INTERRUPTIONS_MAX {
         cluster.done("recorder", row());
     }
@@ -331,7 +375,7 @@ fn r_002_7_the_work_record_is_asked_for_until_it_is_filed() {
 #[test]
 fn a_statement_is_filed_with_an_interruption_of_the_same_activity_only() {
     let mut cluster = interrupted();
-    cluster.done("recorder", told(interruption(Cause::SamePhaseElsewhere, 20, 30)));
+    cluster.done("recorder", told(interruption(ELSEWHERE, 20, 30)));
     let number = activity(&cluster).interruptions[0];
     cluster.done("recorder", open("A-8", "U1"));
     let file = |activity: &str| {
@@ -361,7 +405,8 @@ fn rows_of_registers_are_stored_as_they_always_were() {
         activity: id("A-7"),
         from: BEGUN,
         to: START,
-        cause: Cause::Other,
+        cause: "other".to_owned(),
+        cause_words: "等客观原因".to_owned(),
         text: "停电".to_owned(),
         voice_note: voice(2, 2500),
         statement: Some(item(9)),
@@ -375,6 +420,7 @@ fn rows_of_registers_are_stored_as_they_always_were() {
     let exempted = ExemptionRow {
         activity: id("A-7"),
         cause: "force_majeure".to_owned(),
+        cause_words: "不可抗拒事由".to_owned(),
         text: "地震".to_owned(),
         legal_basis: "第十六条".to_owned(),
         consented_by: "王五".to_owned(),
