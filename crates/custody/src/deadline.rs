@@ -79,7 +79,7 @@ impl IngestDeadlines {
             }),
             label: Some(LabelDue { start: Moment::ActivityEnded, hours: 48, warn_hours: vec![36, 44] }),
             labels_required: vec!["officer".to_owned(), "content".to_owned()],
-            rule: "R-001-14a".to_owned(),
+            rule: "C1".to_owned(),
         }
     }
 }
@@ -87,7 +87,7 @@ impl IngestDeadlines {
 /// The deadlines of a profile.
 #[must_use]
 pub fn of_profile(profile: &Profile) -> IngestDeadlines {
-    let usual = IngestDeadlines::usual();
+    let usual = IngestDeadlines { rule: profile.ingest_rule().to_owned(), ..IngestDeadlines::usual() };
     let Some(ingest) = &profile.ingest else { return usual };
     let hours = |hours: &u32| i64::from(*hours);
     // The texts that make exceptions let all of them run from the same start for the same time.

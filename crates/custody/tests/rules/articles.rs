@@ -5,6 +5,7 @@ use strongroom_custody::{
     Command,
     activity::OpenActivity,
     command::AddDevice,
+    deadline,
     device::{DockDevice, Docking, ReportFault, ReportLoss},
     exemption::{ConsentOffice, RecordExemption},
     keeper::NameKeeper,
@@ -160,7 +161,9 @@ fn no_profile_cites_the_text_of_another_agency() {
             profile.exemption_rule(),
             profile.interruption_rule(),
             profile.kinds_rule(),
+        let deadlines = deadline::of_profile(&profile);
             profile.open_floor_rule(),
+            deadlines.rule.as_str(),
         ];
         for rule in sections.into_iter().chain(Topic::ALL.map(|topic| profile.rule_on(topic))) {
             assert!(rule.starts_with(own) || !rule.starts_with("R-"), "{} cites {rule}", profile.name);
@@ -172,5 +175,8 @@ fn no_profile_cites_the_text_of_another_agency() {
 fn a_topic_that_there_is_not_is_told_by_its_line() {
     let toml = format!("{RENFANG}\n[articles.weather]\nrule = \"R-001-1\"\narticle = \"\"\n");
     let mistakes = Profile::from_toml(&toml).expect_err("there is no such topic").to_string();
+    let silent =
+        Profile::from_toml("name = \"silent\"\nagency = \"某局\"\n[floor]\nunspecified = true\n").expect("a profile");
+    assert_eq!(deadline::of_profile(&silent).rule, "C1", "what no text says is not cited from one that does");
     assert!(mistakes.contains("articles.weather") && mistakes.contains("device-custody"), "{mistakes}");
 }
