@@ -135,4 +135,28 @@ fn c3_a_voter_is_killed_wiped_and_replaced_and_everything_goes_on() {
     let of_node = |part: &Value| part["node"] == OLD;
     assert!(parts("pending").iter().all(of_node), "only what is gone is waited for: {:#?}", parts("pending"));
     assert!(parts("erased").iter().any(|part| part["shards"].as_u64() > Some(0)), "disks erased");
+
+    // What is gone for good is closed as lost by two people; then the supervisors sign, and the certificate speaks for the
+    // voters of now.
+    let sign = |who| vec!["--as", who, "disposal", "sign", "DSP-1"];
+    let said = cluster.refused(3, &sign("inspector"));
+    assert!(said.contains("is not gone yet"), "{said}");
+    for part in parts("pending") {
+        let what = part["disk"].as_str().map_or(["--replica", OLD], |disk| ["--disk", disk]);
+        let close = |who| [&["--as", who, "disposal", "close-lost"][..], &what, &["--reason", "主板损坏"]].concat();
+        cluster.done(&close("legal"));
+        cluster.refused(3, &close("legal"));
+        cluster.done(&close("head"));
+    }
+    assert_eq!((parts("pending").len(), parts("lost").len()), (0, 2));
+    for who in ["inspector", "unit-head"] {
+        cluster.done(&sign(who));
+    }
+    let certificate = cluster.path("DSP-1.certificate").display().to_string();
+    let fetch = ["disposal", "certificate", "DSP-1", "--to", &certificate];
+    wait_for("the certificate", || cluster.run(&fetch).status.success());
+    let verified = cluster.json(&["verify", &certificate, "--policy", &next_policy]);
+    assert_eq!((text(&verified[0], "trust"), verified[0]["disposed"].as_u64()), ("trusted", Some(1)), "{verified:#}");
+    let ran = cluster.run(&["verify", &certificate, "--policy", &first_policy]);
+    assert!(!ran.status.success(), "the voters of before did not cosign it");
 }
