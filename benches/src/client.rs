@@ -110,6 +110,8 @@ fn original(file: &Path) -> Result<Original> {
         recorded_end: UnixMillis(1_780_000_060_000),
         activity: None,
         labels: [("place".to_owned(), "gate".to_owned())].into(),
+        media_type: None,
+        device_proof: None,
     })
 }
 

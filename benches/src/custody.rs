@@ -176,6 +176,8 @@ fn seal(station: KeyHash, item: ItemId) -> Result<ByteVec> {
             recorded_end: UnixMillis(1_780_000_060_000),
             activity: None,
             labels: [("place".to_owned(), "gate".to_owned())].into(),
+            media_type: None,
+            device_proof: None,
         },
         wrapped_key: ByteVec::from(vec![1; 72]),
         gateway: NodeId(1),

@@ -49,6 +49,10 @@ pub(crate) fn item_json(item: &Item) -> Value {
         "sealed_at": time(item.sealed_at_unix_ms),
         "record": item.record_seq,
         "device": item.device_id,
+        "device_type": some(&item.device_type),
+        "media_type": some(&item.media_type),
+        "device_proof": (!item.device_scheme.is_empty())
+            .then(|| json!({ "scheme": item.device_scheme, "value_hex": hex::encode(&item.device_proof) })),
         "unit": item.unit_id,
         "recorded_start": time(item.recorded_start_unix_ms),
         "recorded_end": time(item.recorded_end_unix_ms),
@@ -123,7 +127,9 @@ pub(crate) fn item_page(page: &mut Page, item: &Item) {
         ("sha256", hex::encode(&item.sha256)),
         ("sealed at", time(item.sealed_at_unix_ms)),
         ("record", format!("#{}", item.record_seq)),
-        ("device", item.device_id.clone()),
+        ("device", device(item)),
+        ("media type", item.media_type.clone()),
+        ("device signed", device_proof(item)),
         ("unit", item.unit_id.clone()),
         ("recorded", format!("{} – {}", time(item.recorded_start_unix_ms), time(item.recorded_end_unix_ms))),
         ("activity", item.activity_id.clone()),
@@ -138,6 +144,22 @@ pub(crate) fn item_page(page: &mut Page, item: &Item) {
         ("quarantined", if item.quarantined { "yes".to_owned() } else { String::new() }),
         ("findings", item.findings.join(" ")),
     ]);
+}
+
+fn device(item: &Item) -> String {
+    if item.device_type.is_empty() {
+        item.device_id.clone()
+    } else {
+        format!("{} ({})", item.device_id, item.device_type)
+    }
+}
+
+fn device_proof(item: &Item) -> String {
+    if item.device_scheme.is_empty() {
+        String::new()
+    } else {
+        format!("{} {}", item.device_scheme, hex::encode(&item.device_proof))
+    }
 }
 
 /// Catalogue entries as a table.

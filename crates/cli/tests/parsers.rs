@@ -246,6 +246,8 @@ fn machine_and_commands() -> (MemoryRows, Vec<Vec<u8>>) {
         recorded_end: UnixMillis(1_789_999_900_000),
         activity: None,
         labels: [("place".to_owned(), "gate".to_owned())].into(),
+        media_type: None,
+        device_proof: None,
     };
     let item = strongroom_types::ItemId::new([9; 16]);
     let open = command::OpenUpload { item, description, wrapped_key: vec![1; 60].into(), gateway: NodeId(1) };

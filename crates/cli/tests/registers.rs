@@ -110,7 +110,7 @@ fn the_gap_is_explained(cluster: &Cluster, items: &[String]) {
     let mut words = vec!["activity", "interruption", "A-1", "--from", "2026-03-01T09:20:00", "--to"];
     words.extend(["2026-03-01T09:40:00", "--cause", "battery_low"]);
     let said = cluster.refused(3, &words);
-    assert!(said.contains("the gap stays open") && said.contains("B10"), "{said}");
+    assert!(said.contains("the gap stays open") && said.contains("R-000-13"), "{said}");
     let note = format!("{}@2.5", items[1]);
     words.extend(["--voice-note", &note]);
     cluster.done(&words);

@@ -29,8 +29,8 @@ use strongroom_proto::ingest::{
     UploadResponse,
 };
 use strongroom_types::{
-    ActivityId, DeviceId, IdempotencyKey, ItemDigest, ItemId, Reason, RecordSeq, Refusal, Sha256Digest, UnitId,
-    UnixMillis, limits,
+    ActivityId, DeviceId, IdempotencyKey, ItemDigest, ItemId, MediaType, Reason, RecordSeq, Refusal, Sha256Digest,
+    UnitId, UnixMillis, limits,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -66,6 +66,10 @@ pub struct Original {
     pub activity: Option<ActivityId>,
     /// Labels known now.
     pub labels: BTreeMap<String, String>,
+    /// What it is made of, where known.
+    pub media_type: Option<MediaType>,
+    /// What the device signed or computed of it: in which form, and its bytes.
+    pub device_proof: Option<(String, Bytes)>,
 }
 
 /// Where the receipt goes.
@@ -613,6 +617,11 @@ impl Ingest<'_> {
             recorded_end_unix_ms: original.recorded_end.0,
             activity_id: original.activity.as_ref().map(ToString::to_string).unwrap_or_default(),
             labels: original.labels.clone().into_iter().collect(),
+            media_type: original.media_type.map_or("", MediaType::name).to_owned(),
+            device_proof: original
+                .device_proof
+                .clone()
+                .map(|(scheme, value)| strongroom_proto::ingest::DeviceProof { scheme, value }),
         }
     }
 }

@@ -347,6 +347,9 @@ pub(crate) fn dock(decision: &mut Decision<'_>, command: &DockDevice) -> Result<
     if docking.offset_ms.unsigned_abs() > CLOCK_OFFSET_MS_MAX {
         findings.push("CLOCK_OFFSET".to_owned());
     }
+    if docking.shows_time == Some(false) {
+        findings.push("TIME_NOT_SHOWN".to_owned());
+    }
     let mut facts = facts(&command.device, &device);
     facts.insert(Fact::ClockOffset, docking.offset_ms.to_string().into());
     facts.insert(Fact::UnIngested, docking.un_ingested.into());

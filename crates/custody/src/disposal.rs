@@ -28,8 +28,8 @@ use crate::{
     item::{refuse_quarantined, sealed},
     removal, retention,
     tables::{
-        COUNTERS, DISPOSAL_BY_ITEM, DISPOSAL_ITEMS, DISPOSALS, ITEM_KEYS, ITEMS, ITEMS_BY_UNIT, ItemRow, PrincipalRow,
-        newest_first,
+        COUNTERS, DISPOSAL_BY_ITEM, DISPOSAL_ITEMS, DISPOSALS, ITEM_KEYS, ITEMS, ITEMS_BY_UNIT, ItemRow, NAME_NUMBERS,
+        PrincipalRow, newest_first,
     },
     upload::check_text,
 };
@@ -684,6 +684,7 @@ pub(crate) fn take_out(
     tombstone: &Tombstone,
 ) -> Result<(), RowError> {
     ITEMS.remove(decision.rows, &id);
+    NAME_NUMBERS.remove(decision.rows, &id);
     ITEMS_BY_UNIT.remove(decision.rows, &(item.description.unit.clone(), newest_first(item.seq.0)));
     ITEM_KEYS.remove(decision.rows, &id);
     DISPOSAL_BY_ITEM.remove(decision.rows, &id);

@@ -16,6 +16,7 @@ use crate::{
     correction::RoleStepRow,
     erasure,
     keeping::check_given,
+    naming,
     tables::{ITEMS, ItemRow, LabelValue, PrincipalRow, QUARANTINE_RELEASES},
     transfer::within_item,
     upload::{check_label_name, check_text, newest_profile},
@@ -44,6 +45,7 @@ pub(crate) fn label(decision: &mut Decision<'_>, command: &LabelItem) -> Result<
     ITEMS.write(decision.rows, &command.item, &item);
     activity::note_label(decision.rows, command.item, &item, decision.wall, seq)?;
     let (_, profile) = newest_profile(decision.rows, &item.retention.profile)?;
+    naming::number(decision.rows, command.item, &item, &profile.profile)?;
     decision.record(
         Act::ItemLabel,
         profile.profile.labels_rule(),

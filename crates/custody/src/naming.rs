@@ -1,12 +1,15 @@
 //! Names and folders 统一命名: made from fields whenever they are shown, as the profile says. They are never typed, never
 //! stored and never in the ledger, since they hold names of people; the key of an item stays its id.
 //!
-//! A name is for people and is not unique: two recordings of one inspection may bear the same.
+//! Two recordings of one inspection would bear the same name: the second is `-02`, the third `-03`, in the order in which
+//! they were given it (R-003-5b). The number stays when the first is gone, and when a unit is renamed. It is for people;
+//! nothing finds an item by it.
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest, Sha256};
 use strongroom_types::{
-    ItemId, ProfileName, UnixMillis,
+    ItemId, NameDigest, ProfileName, UnixMillis,
     rows::{RowError, Rows},
 };
 
@@ -14,7 +17,7 @@ use crate::{
     access::Stop,
     activity, case, clock, correction, deadline,
     profile::Profile,
-    tables::{ItemRow, UNITS},
+    tables::{ItemRow, NAME_COUNTS, NAME_NUMBERS, UNITS},
     upload::newest_profile,
 };
 
@@ -30,6 +33,50 @@ pub struct Named {
     pub folders: Vec<String>,
     /// Labels that it must have and does not: until they are there it is not labelled.
     pub labels_missing: Vec<String>,
+}
+
+/// The number of an item among those of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct NameNumber {
+    /// The name that it was given for.
+    #[n(0)]
+    pub name: NameDigest,
+    /// From 1.
+    #[n(1)]
+    pub number: u64,
+}
+
+/// Gives an item its number among those of its name, where its labels make it another name than before.
+pub(crate) fn number(rows: &mut dyn Rows, id: ItemId, item: &ItemRow, profile: &Profile) -> Result<(), RowError> {
+    let Some(name) = made(&*rows, id, item, profile)? else { return Ok(()) };
+    let name = NameDigest::new(Sha256::digest(name).into());
+    if NAME_NUMBERS.read(rows, &id)?.is_some_and(|given| given.name == name) {
+        return Ok(());
+    }
+    let number = NAME_COUNTS.read(rows, &name)?.unwrap_or(0) + 1;
+    NAME_COUNTS.write(rows, &name, &number);
+    NAME_NUMBERS.write(rows, &id, &NameNumber { name, number });
+    Ok(())
+}
+
+/// The name that the labels make, without its number; none where the profile makes none or a part is missing.
+fn made(
+    rows: &(impl Rows + ?Sized),
+    id: ItemId,
+    item: &ItemRow,
+    profile: &Profile,
+) -> Result<Option<String>, RowError> {
+    let Some(naming) = &profile.naming else { return Ok(None) };
+    let recorded = activity::times(rows, id)?.corrected(item.description.recorded_start);
+    Ok(filled(&naming.format, &parts_of_name(rows, item, recorded)?))
+}
+
+/// The name with its number: the first of a name has none.
+fn numbered(rows: &(impl Rows + ?Sized), id: ItemId, name: String) -> Result<String, RowError> {
+    Ok(match NAME_NUMBERS.read(rows, &id)? {
+        Some(NameNumber { number: number @ 2.., .. }) => format!("{name}-{number:02}"),
+        Some(_) | None => name,
+    })
 }
 
 /// Names items of one state: each profile is read once.
@@ -52,8 +99,8 @@ impl Names {
         let rules = deadline::of_profile(profile);
         let recorded = activity::times(rows, id)?.corrected(item.description.recorded_start);
         Ok(Named {
-            display_name: match &profile.naming {
-                Some(naming) => filled(&naming.format, &parts_of_name(rows, item, recorded)?),
+            display_name: match made(rows, id, item, profile)? {
+                Some(name) => Some(numbered(rows, id, name)?),
                 None => None,
             },
             folders: match &profile.layout {

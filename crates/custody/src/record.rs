@@ -401,6 +401,15 @@ pub enum Fact {
     /// Text of the policy by which checkpoints are judged from then on.
     #[n(213)]
     PolicyText,
+    /// What an original is made of.
+    #[n(214)]
+    MediaType,
+    /// In which form a device signed or computed something of a recording.
+    #[n(215)]
+    DeviceScheme,
+    /// What it signed or computed.
+    #[n(216)]
+    DeviceProof,
     /// Removal to a classified carrier.
     #[n(200)]
     Removal,
@@ -434,6 +443,9 @@ impl Fact {
             Self::Sha256 => "sha256",
             Self::Device => "device",
             Self::Unit => "unit",
+            Self::MediaType => "media_type",
+            Self::DeviceScheme => "device_scheme",
+            Self::DeviceProof => "device_proof",
             Self::FileName => "file_name",
             Self::RecordedStart => "recorded_start",
             Self::RecordedEnd => "recorded_end",

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use minicbor::bytes::ByteVec;
 use strongroom_types::{
     ActivityId, BatchId, CaseId, ChunkDigest, ChunkIndex, ClusterId, CorrectionId, DeviceId, DiskId, DrawId, HoldId,
-    ItemDigest, ItemId, KeyHash, NodeId, PlacementEpoch, PrincipalId, ProfileName, RecordSeq, RemovalId, RequestId,
-    Role, SessionId, Sha256Digest, ShardIndex, SubtreeValue, UnitId, UnixMillis, UploadEpoch, VolumeId, rows::Table,
+    ItemDigest, ItemId, KeyHash, MediaType, NameDigest, NodeId, PlacementEpoch, PrincipalId, ProfileName, RecordSeq,
+    RemovalId, RequestId, Role, SessionId, Sha256Digest, ShardIndex, SubtreeValue, UnitId, UnixMillis, UploadEpoch,
+    VolumeId, rows::Table,
 };
 
 use crate::{
@@ -29,6 +30,7 @@ use crate::{
     keeping::KeepingRow,
     leave::LeaveRow,
     mandate::MandatesRow,
+    naming::NameNumber,
     notice::NoticeRow,
     outage::OutageRow,
     profile::Profile,
@@ -91,6 +93,10 @@ pub const ACTIVITIES: Table<ActivityId, ActivityRow> = Table::new(49, "activitie
 pub const ACTIVITY_ITEMS: Table<(ActivityId, ItemId), AttachedRow> = Table::new(50, "activity_items");
 /// What is known of an item's times besides those of its device.
 pub const ITEM_TIMES: Table<ItemId, ItemTimesRow> = Table::new(51, "item_times");
+/// How many items were given a name, by its digest.
+pub const NAME_COUNTS: Table<NameDigest, u64> = Table::new(73, "name_counts");
+/// The number of an item among those of its name.
+pub const NAME_NUMBERS: Table<ItemId, NameNumber> = Table::new(74, "name_numbers");
 /// Interruption records of a unit, newest first: [`newest_first`] of the record's sequence.
 pub const INTERRUPTIONS: Table<(UnitId, u64), InterruptionRow> = Table::new(52, "interruptions");
 /// Exemptions of a unit, newest first.
@@ -299,7 +305,7 @@ pub struct DeviceAsset {
     pub custodian: Option<PrincipalId>,
 }
 
-/// Kinds of device that the texts name (R-000-2).
+/// Kinds of device that the texts name (R-000-2, R-001-2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode, minicbor::Decode)]
 #[cbor(index_only)]
 pub enum DeviceType {
@@ -321,12 +327,30 @@ pub enum DeviceType {
     /// 视频监控.
     #[n(5)]
     Surveillance,
+    /// 录音机.
+    #[n(6)]
+    AudioRecorder,
+    /// 数据采集工作站: collects what others recorded (R-001-2).
+    #[n(7)]
+    CollectionStation,
+    /// 存储节点: keeps what others recorded (R-001-2).
+    #[n(8)]
+    StorageNode,
 }
 
 impl DeviceType {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Camera, Self::Camcorder, Self::VoiceRecorder, Self::Bwc, Self::HandheldTerminal, Self::Surveillance];
+    pub const ALL: [Self; 9] = [
+        Self::Camera,
+        Self::Camcorder,
+        Self::VoiceRecorder,
+        Self::Bwc,
+        Self::HandheldTerminal,
+        Self::Surveillance,
+        Self::AudioRecorder,
+        Self::CollectionStation,
+        Self::StorageNode,
+    ];
 
     /// The name on the wire and on the command line.
     #[must_use]
@@ -338,7 +362,16 @@ impl DeviceType {
             Self::Bwc => "bwc",
             Self::HandheldTerminal => "handheld_terminal",
             Self::Surveillance => "surveillance",
+            Self::AudioRecorder => "audio_recorder",
+            Self::CollectionStation => "collection_station",
+            Self::StorageNode => "storage_node",
         }
+    }
+
+    /// Whether it records. What only collects or stores is equipment as well, and no original is of it.
+    #[must_use]
+    pub const fn records(self) -> bool {
+        !matches!(self, Self::CollectionStation | Self::StorageNode)
     }
 
     /// The kind of this name.
@@ -386,6 +419,23 @@ pub struct Description {
     /// Labels known at docking.
     #[n(6)]
     pub labels: BTreeMap<String, String>,
+    /// What it is made of, where the station says so (R-000-2).
+    #[n(7)]
+    pub media_type: Option<MediaType>,
+    /// What the device signed or computed of it, where it did (R-001-7).
+    #[n(8)]
+    pub device_proof: Option<DeviceProof>,
+}
+
+/// What a device says of its own recording: a signature or a digest. It is kept as it came, and nothing here judges it.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct DeviceProof {
+    /// In which form, such as `gb35114` or `sha256`.
+    #[n(0)]
+    pub scheme: String,
+    /// Its bytes.
+    #[n(1)]
+    pub value: ByteVec,
 }
 
 /// An open upload.

@@ -20,12 +20,13 @@ use crate::{
     clock::{self, ClockRow},
     command::{CommitProgress, ExpireUploads, OpenUpload, ResumeUpload, Seal, SealOriginal},
     erasure::{self, Tombstone},
+    naming,
     record::Value,
     retained, retention,
     tables::{
-        COUNTERS, DEVICES, Description, ITEM_KEYS, ITEMS, ITEMS_BY_UNIT, ItemRow, LabelValue, MANIFEST, ManifestRun,
-        ManifestStep, PROFILE_VERSIONS, PROFILES, PrincipalRow, ProfileRow, UNITS, UPLOADS, UPLOADS_BY_PROGRESS,
-        UploadEnd, UploadRow, newest_first,
+        COUNTERS, DEVICES, Description, DeviceRow, ITEM_KEYS, ITEMS, ITEMS_BY_UNIT, ItemRow, LabelValue, MANIFEST,
+        ManifestRun, ManifestStep, PROFILE_VERSIONS, PROFILES, PrincipalRow, ProfileRow, UNITS, UPLOADS,
+        UPLOADS_BY_PROGRESS, UploadEnd, UploadRow, newest_first,
     },
     unit,
 };
@@ -272,6 +273,16 @@ fn check_description(description: &Description) -> Result<(), Refusal> {
         check_label_name(name)?;
         check_text(name, value)?;
     }
+    if let Some(proof) = &description.device_proof {
+        check_label_name(&proof.scheme)?;
+        if proof.value.is_empty() || proof.value.len() > limits::TEXT_BYTES_MAX {
+            return Err(Refusal::invalid(format!(
+                "what the device signed is 1 to {} bytes, this is {}; ingest what is longer as an original of its own",
+                limits::TEXT_BYTES_MAX,
+                proof.value.len()
+            )));
+        }
+    }
     Ok(())
 }
 
@@ -387,8 +398,9 @@ fn seal_item(
     let sealed_at = decision.wall;
     let (version, profile) = profile_of(decision.rows, &description)?;
     let seq = decision.next_seq();
-    let quarantined = DEVICES.read(decision.rows, &description.device)?.is_none();
-    let mut findings = findings(&description, &clock, sealed_at, quarantined);
+    let device = DEVICES.read(decision.rows, &description.device)?;
+    let quarantined = device.is_none();
+    let mut findings = findings(&description, &clock, sealed_at, device.as_ref());
     findings.extend(activity::findings_at_seal(decision.rows, &description, &profile.profile, sealed_at)?);
     let row = ItemRow {
         labels: first_labels(&description, station, seq),
@@ -403,6 +415,7 @@ fn seal_item(
     };
     ITEMS.write(decision.rows, &item, &row);
     activity::note_seal(decision.rows, item, &row, &profile.profile)?;
+    naming::number(decision.rows, item, &row, &profile.profile)?;
     ITEMS_BY_UNIT.write(decision.rows, &(row.description.unit.clone(), newest_first(seq.0)), &item);
     count(decision.rows, |counters| counters.items += 1)?;
     let floor = profile.profile.floor.as_ref();
@@ -451,13 +464,20 @@ fn first_labels(
 }
 
 /// Findings never refuse: footage is taken as it comes, and what is odd about it is written beside it.
-fn findings(description: &Description, clock: &ClockRow, sealed_at: UnixMillis, quarantined: bool) -> Vec<String> {
+fn findings(
+    description: &Description,
+    clock: &ClockRow,
+    sealed_at: UnixMillis,
+    device: Option<&DeviceRow>,
+) -> Vec<String> {
     let mut findings = Vec::new();
     if description.recorded_end > sealed_at.max(clock.t) {
         findings.push("CLOCK_FAULT".to_owned());
     }
-    if quarantined {
-        findings.push("UNREGISTERED_DEVICE".to_owned());
+    match device {
+        None => findings.push("UNREGISTERED_DEVICE".to_owned()),
+        Some(device) if !device.device_type.records() => findings.push("DEVICE_DOES_NOT_RECORD".to_owned()),
+        Some(_) => {}
     }
     findings
 }
@@ -481,6 +501,13 @@ fn seal_facts(decision: &Decision<'_>, row: &ItemRow) -> Result<BTreeMap<Fact, V
     ]);
     if let Some(until) = row.retention.floor_until {
         facts.insert(Fact::FloorUntil, until.into());
+    }
+    if let Some(media_type) = row.description.media_type {
+        facts.insert(Fact::MediaType, media_type.name().into());
+    }
+    if let Some(proof) = &row.description.device_proof {
+        facts.insert(Fact::DeviceScheme, proof.scheme.as_str().into());
+        facts.insert(Fact::DeviceProof, proof.value.as_slice().into());
     }
     if let Some(activity) = &row.description.activity {
         facts.insert(Fact::Activity, activity.as_str().into());

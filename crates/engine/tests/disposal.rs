@@ -328,6 +328,8 @@ fn open(number: u8) -> OpenUpload {
         recorded_end: START,
         activity: None,
         labels: BTreeMap::new(),
+        media_type: None,
+        device_proof: None,
     };
     OpenUpload { item: item(number), description, wrapped_key: vec![number].into(), gateway: NodeId(1) }
 }

@@ -145,6 +145,8 @@ fn seal(number: u8) -> Command {
         recorded_end: START,
         activity: None,
         labels: BTreeMap::new(),
+        media_type: None,
+        device_proof: None,
     };
     let end = UploadEnd { size_bytes: 9, blake3: ItemDigest::new([5; 32]), sha256: Sha256Digest::new([6; 32]) };
     let open = OpenUpload { item: item(number), description, wrapped_key: vec![1].into(), gateway: NodeId(1) };

@@ -17,8 +17,9 @@ use strongroom_proto::{
     },
     cluster::{ShowStatusRequest, ShowStatusResponse, cluster_service_client::ClusterServiceClient},
     ingest::{
-        IngestOriginalRequest, IngestOriginalResponse, OpenUploadRequest, OriginalDescription, SealRequest, UploadData,
-        UploadHeader, UploadRequest, ingest_service_client::IngestServiceClient, upload_request, upload_response,
+        DeviceProof, IngestOriginalRequest, IngestOriginalResponse, OpenUploadRequest, OriginalDescription,
+        SealRequest, UploadData, UploadHeader, UploadRequest, ingest_service_client::IngestServiceClient,
+        upload_request, upload_response,
     },
     ledger::{ListRecordsRequest, ProveInclusionRequest, ledger_service_client::LedgerServiceClient},
     peer::{PingRequest, meta_service_client::MetaServiceClient},
@@ -320,6 +321,8 @@ fn description(file_name: &str) -> OriginalDescription {
         recorded_end_unix_ms: 1_780_000_060_000,
         activity_id: "A1".to_owned(),
         labels: [("place".to_owned(), "东街".to_owned()), ("kind".to_owned(), "patrol".to_owned())].into(),
+        media_type: "video".to_owned(),
+        device_proof: Some(DeviceProof { scheme: "sha256".to_owned(), value: vec![7; 32].into() }),
     }
 }
 

@@ -48,6 +48,11 @@ fixed_bytes!(DrawDigest, 32);
 pub struct PopulationDigest([u8; 32]);
 fixed_bytes!(PopulationDigest, 32);
 
+/// SHA-256 of the display name that is made for an item: equal names are counted by it, and no table holds the name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NameDigest([u8; 32]);
+fixed_bytes!(NameDigest, 32);
+
 /// What a voter commits to before a draw: BLAKE3 of its share, its id and the draw.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DrawCommitment([u8; 32]);

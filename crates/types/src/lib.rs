@@ -9,6 +9,7 @@ pub mod digest;
 pub mod erase;
 pub mod id;
 pub mod limits;
+pub mod media_type;
 pub mod reason;
 pub mod role;
 pub mod rows;
@@ -19,8 +20,8 @@ mod cbor;
 
 pub use clock::Clock;
 pub use digest::{
-    ChunkDigest, CommandDigest, DrawCommitment, DrawDigest, DrawSeed, DrawShare, ItemDigest, KeyHash, PopulationDigest,
-    Sha256Digest, SubtreeValue, TreeHash,
+    ChunkDigest, CommandDigest, DrawCommitment, DrawDigest, DrawSeed, DrawShare, ItemDigest, KeyHash, NameDigest,
+    PopulationDigest, Sha256Digest, SubtreeValue, TreeHash,
 };
 pub use erase::{EraseList, EraseListError, EraseTarget};
 pub use id::{
@@ -28,6 +29,7 @@ pub use id::{
     IdempotencyKey, ItemId, NodeId, PlacementEpoch, PrincipalId, ProfileName, RecordSeq, RemovalId, RequestId,
     SessionId, ShardIndex, UnitId, UploadEpoch, VolumeId,
 };
+pub use media_type::MediaType;
 pub use reason::{ErrorKind, Reason, Refusal};
 pub use role::Role;
 pub use scheme::ErasureScheme;

@@ -91,7 +91,7 @@ int_key!(
     crate::ChunkIndex,
     crate::UploadEpoch
 );
-bytes_key!(crate::ItemId, crate::DiskId, crate::SessionId, crate::KeyHash);
+bytes_key!(crate::ItemId, crate::DiskId, crate::SessionId, crate::KeyHash, crate::NameDigest);
 text_key!(
     crate::PrincipalId,
     crate::ProfileName,

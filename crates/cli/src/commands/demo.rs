@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use strongroom_client::{Client, Context, CopiedOut, IngestOptions, IngestedItem, Original};
 use strongroom_ledger::TreeHead;
-use strongroom_types::{ErasureScheme, ItemId, Reason, RecordSeq, RequestId};
+use strongroom_types::{ErasureScheme, ItemId, MediaType, Reason, RecordSeq, RequestId};
 use tokio::time::{Instant, sleep};
 
 use super::ledger::Auditor;
@@ -177,6 +177,8 @@ impl<'a> Story<'a> {
             recorded_end: recording.end,
             activity: None,
             labels: BTreeMap::from([("place".to_owned(), "演示路口".to_owned())]),
+            media_type: Some(MediaType::Video),
+            device_proof: None,
         };
         let verify = receipts::verifier(Some(self.policy.clone()));
         let item = self

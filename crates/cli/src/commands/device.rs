@@ -165,6 +165,9 @@ pub(crate) enum Device {
         /// Recordings on it that are not ingested
         #[arg(long, value_name = "COUNT")]
         un_ingested: u64,
+        /// Whether its picture shows the time: true or false; left out where nobody looked
+        #[arg(long, value_name = "BOOL")]
+        shows_time: Option<bool>,
     },
     /// Appends how an entry of the register is to be read; the entry itself stays
     Correct {
@@ -347,7 +350,7 @@ impl Device {
                     device::RestoreDeviceRequest { device_id: device.to_string(), note, ..Default::default() };
                 (device, client.restore_device(request).await?)
             }
-            Self::DockCheck { device, offset_ms, against, battery, free_bytes, un_ingested } => {
+            Self::DockCheck { device, offset_ms, against, battery, free_bytes, un_ingested, shows_time } => {
                 let request = device::DockDeviceRequest {
                     device_id: device.to_string(),
                     offset_ms,
@@ -355,6 +358,7 @@ impl Device {
                     battery_percent: battery,
                     free_bytes,
                     un_ingested,
+                    shows_time,
                     ..Default::default()
                 };
                 (device, client.dock_device(request).await?)

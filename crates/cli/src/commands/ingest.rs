@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use clap::Args;
 use serde_json::{Value, json};
 use strongroom_client::{Client, IngestOptions, IngestProgress, IngestedItem, Original, VerifyReceipt};
-use strongroom_types::{ActivityId, DeviceId, UnitId, UnixMillis};
+use strongroom_types::{ActivityId, DeviceId, MediaType, UnitId, UnixMillis};
 
 use crate::failure::Failure;
 use crate::output::{Output, short_size};
@@ -37,6 +38,13 @@ pub(crate) struct Ingest {
     /// Label; say it again for each
     #[arg(long = "label", value_parser = parse::pair, value_name = "NAME=VALUE")]
     labels: Vec<(String, String)>,
+    /// What the files are: `video`, `audio`, `photo` or `document`. Without it the ending of each name tells, where it is
+    /// a known one
+    #[arg(long)]
+    media_type: Option<MediaType>,
+    /// The device's own signature or digest of each file lies beside it under this ending: `--device-proof gb35114=.sig`
+    #[arg(long, value_parser = parse::pair, value_name = "SCHEME=ENDING")]
+    device_proof: Option<(String, String)>,
     /// Also compute SHA-256 here and have the cluster compare it
     #[arg(long)]
     announce_sha256: bool,
@@ -115,7 +123,32 @@ impl Ingest {
             recorded_end: self.recorded_end,
             activity: self.activity.clone(),
             labels: self.labels.iter().cloned().collect::<BTreeMap<_, _>>(),
+            media_type: self.media_type.or_else(|| media_type_of(file)),
+            device_proof: self.device_proof(file)?,
         })
+    }
+
+    fn device_proof(&self, file: &Path) -> Result<Option<(String, Bytes)>, Failure> {
+        let Some((scheme, ending)) = &self.device_proof else { return Ok(None) };
+        let mut beside = file.as_os_str().to_owned();
+        beside.push(ending);
+        let beside = PathBuf::from(beside);
+        let value = std::fs::read(&beside).map_err(Failure::file("read", &beside))?;
+        Ok(Some((scheme.clone(), value.into())))
+    }
+}
+
+/// What the ending of a file's name says.
+fn media_type_of(file: &Path) -> Option<MediaType> {
+    let ending = file.extension()?.to_str()?.to_ascii_lowercase();
+    match ending.as_str() {
+        "mp4" | "mov" | "avi" | "mkv" | "ts" | "m2ts" | "mpg" | "mpeg" | "wmv" | "3gp" | "dav" => {
+            Some(MediaType::Video)
+        }
+        "wav" | "mp3" | "m4a" | "aac" | "amr" | "flac" | "ogg" | "wma" => Some(MediaType::Audio),
+        "jpg" | "jpeg" | "png" | "heic" | "tif" | "tiff" | "bmp" | "dng" => Some(MediaType::Photo),
+        "pdf" | "ofd" | "doc" | "docx" | "txt" => Some(MediaType::Document),
+        _ => None,
     }
 }
 

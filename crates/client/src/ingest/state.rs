@@ -70,7 +70,8 @@ pub(super) fn path_of(path: &Path, options: &IngestOptions) -> PathBuf {
 }
 
 fn fingerprint(original: &Original) -> String {
-    let Original { device, unit, file_name, recorded_start, recorded_end, activity, labels } = original;
+    let Original { device, unit, file_name, recorded_start, recorded_end, activity, labels, media_type, device_proof } =
+        original;
     let facts = serde_json::json!([
         device.as_str(),
         unit.as_str(),
@@ -79,6 +80,8 @@ fn fingerprint(original: &Original) -> String {
         recorded_end.0,
         activity.as_ref().map(strongroom_types::ActivityId::as_str),
         labels,
+        media_type.map(strongroom_types::MediaType::name),
+        device_proof.as_ref().map(|(scheme, value)| (scheme, hex::encode(value))),
     ]);
     hex::encode(Sha256::digest(facts.to_string()))
 }

@@ -12,6 +12,8 @@ fn original() -> Original {
         recorded_end: NOW,
         activity: None,
         labels: BTreeMap::new(),
+        media_type: None,
+        device_proof: None,
     }
 }
 

@@ -271,6 +271,9 @@ pub struct Docking {
     /// Recordings on it that are not ingested.
     #[n(4)]
     pub un_ingested: u64,
+    /// Whether its picture shows the time 影像同步显示摄录时间, where that was looked at (R-003-3).
+    #[n(5)]
+    pub shows_time: Option<bool>,
 }
 
 /// What a person has to do with a device.

@@ -7,7 +7,7 @@ use strongroom_custody::{
     command::{AddDevice, RegisterPrincipal},
     device::{
         self, AnswerOffer, ClockOffset, Collected, ConfirmFault, CorrectEntry, DeviceCustodyRow, DeviceEntry,
-        DockDevice, Interval, Offer, OfferDevice, OpenFault, Place, ReportFault, ReportLoss, RestoreDevice,
+        DockDevice, Docking, Interval, Offer, OfferDevice, OpenFault, Place, ReportFault, ReportLoss, RestoreDevice,
         SendToRepair, Tie, Way, What,
     },
     keeper::{KeeperTerm, KeepersRow, NameKeeper},
@@ -342,6 +342,12 @@ fn r_000_7_docking_records_the_clock_and_an_offset_is_a_finding() {
         assert_eq!(record.text(Fact::ClockOffset), Some(offset_ms.to_string().as_str()));
         assert_eq!(record.text(Fact::Finding), finding, "{offset_ms}");
         assert_eq!(custody(&cluster).clock.map(|clock| clock.offset_ms), Some(offset_ms));
+    }
+    // R-003-3: the picture shows the time.
+    for (shows_time, finding) in [(Some(true), None), (Some(false), Some("TIME_NOT_SHOWN")), (None, None)] {
+        let docking = Docking { shows_time, ..docking(0, 0) };
+        cluster.done("station", Command::DockDevice(DockDevice { device: d1(), docking }));
+        assert_eq!(cluster.last_record().text(Fact::Finding), finding, "{shows_time:?}");
     }
     let mut wrong = docking(0, 0);
     wrong.battery_percent = Some(101);

@@ -83,6 +83,8 @@ pub(crate) fn description(unit: &str) -> Description {
         recorded_end: START.plus_ms(-HOUR),
         activity: Some(id("A-7")),
         labels: fields(&[("place", "north gate")]),
+        media_type: None,
+        device_proof: None,
     }
 }
 

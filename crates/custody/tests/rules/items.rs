@@ -3,13 +3,14 @@
 use strongroom_custody::{
     Answer, Command, Fact,
     case::{BindCase, OpenCase},
-    command::LabelItem,
+    command::{AddDevice, LabelItem},
     naming::{Named, Names},
     retention,
+    tables::{DeviceProof, DeviceType},
 };
-use strongroom_types::{Reason, limits};
+use strongroom_types::{MediaType, Reason, limits};
 
-use crate::fixture::{Cluster, START, id, item, small};
+use crate::fixture::{Cluster, START, fields, id, item, small};
 
 fn label(number: u8, name: &str, value: &str) -> Command {
     Command::LabelItem(LabelItem { item: item(number), name: name.to_owned(), value: value.to_owned() })
@@ -103,4 +104,102 @@ fn an_item_is_called_what_its_labels_say_and_stands_where_its_day_and_case_say()
     }
     let folder = |case| format!("现场执法记录设备影像资料/2026/03/01/{case}");
     assert_eq!(named(&cluster).folders, [folder("C-1"), folder("C-2")]);
+}
+
+/// R-003-5b: recordings of one inspection bear one name; from the second on it has a number, which stays.
+#[test]
+fn items_of_the_same_name_are_numbered_in_the_order_in_which_they_were_given_it() {
+    const XIAMEN: &str = include_str!("../../../../profiles/xiamen-chengguan.toml");
+    let mut cluster = Cluster::under(XIAMEN);
+    let name = |cluster: &Cluster, number| {
+        let named = Names::default().of(&cluster.rows, item(number), &cluster.item(number)).expect("reads");
+        named.display_name.expect("every part is there")
+    };
+    let labels = [("party", "商行"), ("inspect_date", "2026-02-28"), ("inspect_content", "占道经营")];
+    // One is sealed with its labels, the others are labelled afterwards, the third before the second.
+    let mut first = small(1, "U5");
+    first.open.description.labels = fields(&labels);
+    cluster.done("station", Command::SealOriginal(first));
+    for number in [2, 3] {
+        cluster.done("station", Command::SealOriginal(small(number, "U5")));
+    }
+    for number in [3, 2] {
+        for (label_name, value) in labels {
+            cluster.done("legal", label(number, label_name, value));
+        }
+    }
+    let base = "U5 中队+商行+20260228+占道经营";
+    let names = |cluster: &Cluster| [1, 2, 3].map(|number| name(cluster, number));
+    assert_eq!(names(&cluster), [base.to_owned(), format!("{base}-03"), format!("{base}-02")]);
+    // What makes no other name gives no other number; another name counts for itself, and no number is given twice.
+    cluster.done("legal", label(3, "place", "南门"));
+    cluster.done("legal", label(2, "party", "货栈"));
+    let other = "U5 中队+货栈+20260228+占道经营".to_owned();
+    assert_eq!(names(&cluster), [base.to_owned(), other, format!("{base}-02")]);
+    cluster.done("legal", label(2, "party", "商行"));
+    assert_eq!(name(&cluster, 2), format!("{base}-04"));
+}
+
+/// R-001-7: what the device signed is kept as it came, and the record of the seal commits to it.
+#[test]
+fn what_the_device_signed_is_kept_with_the_item_and_in_the_record_r_001_7() {
+    let mut cluster = Cluster::new();
+    let signed = |scheme: &str, value: Vec<u8>| {
+        let mut seal = small(1, "U1");
+        seal.open.description.device_proof = Some(DeviceProof { scheme: scheme.to_owned(), value: value.into() });
+        Command::SealOriginal(seal)
+    };
+    for (scheme, value) in [("", vec![1]), ("gb35114", Vec::new()), ("gb35114", vec![1; limits::TEXT_BYTES_MAX + 1])] {
+        cluster.refused("station", signed(scheme, value), Reason::InvalidArgument);
+    }
+    cluster.done("station", signed("gb35114", vec![7; 64]));
+    let record = cluster.last_record();
+    assert_eq!(
+        (record.text(Fact::DeviceScheme), record.bytes(Fact::DeviceProof)),
+        (Some("gb35114"), Some(&[7; 64][..]))
+    );
+    let kept = cluster.item(1).description.device_proof.expect("is kept");
+    assert_eq!((kept.scheme.as_str(), &kept.value[..]), ("gb35114", &[7; 64][..]));
+}
+
+/// R-001-2: what collects and what stores is in the ledger of equipment too; an original that names one of them as its
+/// recorder is taken and marked.
+#[test]
+fn stations_and_storage_nodes_are_equipment_and_record_nothing_r_001_2() {
+    let mut cluster = Cluster::under(include_str!("../../../../profiles/renfang.toml"));
+    for (device, device_type, marked) in [
+        ("REC-1", DeviceType::AudioRecorder, false),
+        ("STN-1", DeviceType::CollectionStation, true),
+        ("NODE-1", DeviceType::StorageNode, true),
+    ] {
+        let (brand_model, asset) = ("M1".to_owned(), None);
+        let add = AddDevice { device: id(device), unit: id("U5"), device_type, brand_model, asset };
+        cluster.done("custodian", Command::AddDevice(add));
+        let number = device.as_bytes()[0];
+        let mut seal = small(number, "U5");
+        seal.open.description.device = id(device);
+        cluster.done("station", Command::SealOriginal(seal));
+        let findings = cluster.item(number).findings;
+        assert_eq!(findings.contains(&"DEVICE_DOES_NOT_RECORD".to_owned()), marked, "{device}: {findings:?}");
+        assert_eq!(DeviceType::from_name(device_type.name()), Some(device_type));
+    }
+}
+
+/// R-000-2: video, audio and photos are taken alike, kept alike, and the record of the seal says what each is.
+#[test]
+fn every_media_type_of_r_000_2_is_kept_by_the_same_rules() {
+    let mut cluster = Cluster::new();
+    for (number, media_type) in (1..).zip(MediaType::ALL) {
+        let mut seal = small(number, "U1");
+        seal.open.description.media_type = Some(media_type);
+        cluster.done("station", Command::SealOriginal(seal));
+        assert_eq!(cluster.last_record().text(Fact::MediaType), Some(media_type.name()));
+        let row = cluster.item(number);
+        assert_eq!(row.description.media_type, Some(media_type));
+        assert_eq!(row.retention, cluster.item(1).retention);
+        assert_eq!(media_type.name().parse(), Ok(media_type));
+    }
+    assert!("film".parse::<MediaType>().expect_err("is none").to_string().contains("video, audio, photo, document"));
+    cluster.done("station", Command::SealOriginal(small(9, "U1")));
+    assert_eq!(cluster.last_record().text(Fact::MediaType), None, "nothing is made up where the station cannot say");
 }

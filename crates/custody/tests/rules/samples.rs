@@ -264,6 +264,7 @@ pub(crate) fn docking(offset_ms: i64, un_ingested: u64) -> Docking {
         battery_percent: Some(80),
         free_bytes: Some(1 << 33),
         un_ingested,
+        shows_time: None,
     }
 }
 

@@ -198,6 +198,8 @@ pub(crate) fn description() -> Description {
         recorded_end: UnixMillis(1_789_000_060_000),
         activity: None,
         labels: BTreeMap::new(),
+        media_type: None,
+        device_proof: None,
     }
 }
 

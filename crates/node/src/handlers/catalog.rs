@@ -12,7 +12,7 @@ use strongroom_custody::{
     naming::Names,
     removal,
     retention::{self, Keeper, Keepers, Kept},
-    tables::{ITEMS, ITEMS_BY_UNIT, ItemRow, RECORDS_BY_ITEM},
+    tables::{DEVICES, ITEMS, ITEMS_BY_UNIT, ItemRow, RECORDS_BY_ITEM},
     transfer::{reaches_item, within_item},
 };
 use strongroom_proto::{
@@ -27,7 +27,7 @@ use strongroom_proto::{
     convert,
 };
 use strongroom_types::{
-    ActivityId, DeviceId, ItemId, Reason, RecordSeq, Refusal, UnitId, UnixMillis, limits,
+    ActivityId, DeviceId, ItemId, MediaType, Reason, RecordSeq, Refusal, UnitId, UnixMillis, limits,
     rows::{Key, RowError, Rows},
 };
 use tonic::{Request, Response, Status};
@@ -399,6 +399,7 @@ fn item_message<R: Rows + ?Sized>(
     let hides = said.restriction.is_some() && !keeping::sees_restricted(&look.principal);
     let kept = keepers.of(id, row)?;
     let named = names.of(&**look.rows, id, row)?;
+    let device = DEVICES.read(&**look.rows, &about.device)?;
     let current = |(name, values): (&String, &Vec<custody::tables::LabelValue>)| {
         values.last().map(|label| (name.clone(), label.value.clone()))
     };
@@ -429,6 +430,10 @@ fn item_message<R: Rows + ?Sized>(
         folders: if hides { Vec::new() } else { named.folders },
         labels_missing: named.labels_missing,
         removed: None,
+        media_type: about.media_type.map_or("", MediaType::name).to_owned(),
+        device_scheme: about.device_proof.as_ref().map_or_else(String::new, |proof| proof.scheme.clone()),
+        device_proof: about.device_proof.as_ref().map_or_else(Bytes::new, |proof| Bytes::copy_from_slice(&proof.value)),
+        device_type: device.map_or("", |device| device.device_type.name()).to_owned(),
     })
 }
 

@@ -99,6 +99,7 @@ change!(DockDeviceRequest, "DockDevice", asked => Command::DockDevice(DockDevice
         battery_percent: asked.battery_percent.map(percent).transpose()?,
         free_bytes: asked.free_bytes,
         un_ingested: asked.un_ingested,
+        shows_time: asked.shows_time,
     },
 }));
 change!(CorrectEntryRequest, "CorrectEntry", asked => Command::CorrectEntry(CorrectEntry {
@@ -434,6 +435,7 @@ fn told(what: &What) -> (&'static str, BTreeMap<&'static str, String>) {
                 ("battery_percent", number(docking.battery_percent.map(u64::from))),
                 ("free_bytes", number(docking.free_bytes)),
                 ("un_ingested", docking.un_ingested.to_string()),
+                ("shows_time", docking.shows_time.map_or_else(String::new, |shows| shows.to_string())),
             ]),
         ),
         What::Corrected(entry, field, value, reason) => (

@@ -4,7 +4,11 @@ use std::{pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use futures::Stream;
-use strongroom_custody::{self as custody, Act, access::within_unit, tables::Description};
+use strongroom_custody::{
+    self as custody, Act,
+    access::within_unit,
+    tables::{Description, DeviceProof},
+};
 use strongroom_engine::ingest::{Announced, Sealed, UploadStream};
 use strongroom_proto::{
     convert,
@@ -246,6 +250,10 @@ fn described(original: OriginalDescription) -> Result<Description, Refusal> {
         recorded_end: convert::instant("original.recorded_end_unix_ms", original.recorded_end_unix_ms)?,
         activity: convert::optional_parsed("original.activity_id", &original.activity_id)?,
         labels: original.labels,
+        media_type: convert::optional_parsed("original.media_type", &original.media_type)?,
+        device_proof: original
+            .device_proof
+            .map(|proof| DeviceProof { scheme: proof.scheme, value: proof.value.to_vec().into() }),
     })
 }
 
