@@ -74,6 +74,10 @@ refused() {
     fi
     if [ "$rule" = - ]; then expected="why: $reason"; else expected="why: $reason (rule $rule)"; fi
     grep -qxF -- "$expected" <<<"$said" || fail "$who was refused otherwise than by $reason ($rule): $*"
+    # Whoever is refused by an article is told what it says: in the message, or below it.
+    if [[ $rule == R-* ]]; then
+        grep -qE '^it says: .|^(refused|error): .*; .' <<<"$said" || fail "$who was not told what $rule says: $*"
+    fi
 }
 
 # NAME: the first value of that name in what was printed.

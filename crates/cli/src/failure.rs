@@ -7,7 +7,7 @@ use std::path::Path;
 
 use strongroom_client::{ClientError, ContextError, CopyOutError, ExitKind, IngestError};
 use strongroom_net::pki::PkiError;
-use strongroom_types::{Reason, Refusal};
+use strongroom_types::{Reason, Refusal, rule};
 
 use crate::lang::Lang;
 
@@ -20,6 +20,8 @@ pub(crate) struct Failure {
     reason: Option<Reason>,
     /// Rule or article, where one decided.
     rule: String,
+    /// What the article says, where the rule is one.
+    article: String,
     /// What or who can mend it.
     hint: String,
 }
@@ -48,6 +50,7 @@ impl Failure {
             message: message.into(),
             reason: None,
             rule: String::new(),
+            article: String::new(),
             hint: String::new(),
         }
     }
@@ -120,8 +123,17 @@ impl Failure {
             Kind::Ended(ExitKind::Refused) => lang.pick("refused", "拒绝"),
             Kind::Ended(ExitKind::Failed | ExitKind::Usage) | Kind::NobodyReads => lang.pick("error", "错误"),
         };
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "{label}: {}", self.message);
+        // Writing to a string does not fail. What the cluster says of the case is English; what it comes to is told in
+        // both languages.
+        match (lang, self.reason) {
+            (Lang::Zh, Some(reason)) => {
+                let _ = writeln!(text, "{label}: {}", reason.chinese());
+                let _ = writeln!(text, "详情: {}", self.message);
+            }
+            (Lang::Zh | Lang::En, _) => {
+                let _ = writeln!(text, "{label}: {}", self.message);
+            }
+        }
         if let Some(reason) = self.reason {
             let _ = write!(text, "{}: {reason}", lang.pick("why", "依据"));
             if !self.rule.is_empty() {
@@ -129,10 +141,21 @@ impl Failure {
             }
             text.push('\n');
         }
+        if let Some(words) = self.words(lang) {
+            let _ = writeln!(text, "{}: {words}", lang.pick("it says", "条文"));
+        }
         if !self.hint.is_empty() {
             let _ = writeln!(text, "{}: {}", lang.pick("hint", "提示"), self.hint);
         }
         text
+    }
+
+    /// What the rule says: an article in the words of its text, a general rule in the reader's language; nothing that the
+    /// message says already.
+    fn words(&self, lang: Lang) -> Option<&str> {
+        let general = || rule::words(&self.rule).map(|(zh, en)| lang.pick(en, zh));
+        let words = Some(self.article.as_str()).filter(|article| !article.is_empty()).or_else(general)?;
+        (!self.message.contains(words)).then_some(words)
     }
 }
 
@@ -160,8 +183,8 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let kind = Kind::Ended(error.exit_kind());
         match error {
-            ClientError::Refused(Refusal { reason, rule, message, remedy }) => {
-                Self { kind, message, reason: Some(reason), rule, hint: remedy }
+            ClientError::Refused(Refusal { reason, rule, message, remedy, article }) => {
+                Self { kind, message, reason: Some(reason), rule, article, hint: remedy }
             }
             ClientError::Context(error) => error.into(),
             ClientError::Unreachable { .. } => Self { kind, ..Self::failed(chain(&error)) }
@@ -226,17 +249,31 @@ mod tests {
 
     #[test]
     fn a_refusal_is_told_with_its_rule_and_its_remedy() {
-        let refusal = Refusal::new(Reason::ApprovalMissing, "R-003-6c", "REQ-1 has no approval", "ask the approver");
+        let mut refusal =
+            Refusal::new(Reason::ApprovalMissing, "R-003-6c", "REQ-1 has no approval", "ask the approver");
+        refusal.article = "须经主管领导同意".to_owned();
         let failure = Failure::from(refusal);
         assert_eq!(failure.exit_code(), 3);
         assert_eq!(
             failure.told(Lang::En),
-            "refused: REQ-1 has no approval\nwhy: APPROVAL_MISSING (rule R-003-6c)\nhint: ask the approver\n"
+            "refused: REQ-1 has no approval\nwhy: APPROVAL_MISSING (rule R-003-6c)\nit says: 须经主管领导同意\n\
+             hint: ask the approver\n"
         );
         assert_eq!(
             failure.told(Lang::Zh),
-            "拒绝: REQ-1 has no approval\n依据: APPROVAL_MISSING (条款 R-003-6c)\n提示: ask the approver\n"
+            "拒绝: 尚缺审批\n详情: REQ-1 has no approval\n依据: APPROVAL_MISSING (条款 R-003-6c)\n\
+             条文: 须经主管领导同意\n提示: ask the approver\n"
         );
+    }
+
+    #[test]
+    fn a_general_rule_is_told_in_the_language_of_the_reader_and_nothing_is_told_twice() {
+        let failure = Failure::from(Refusal::new(Reason::HoldActive, "G7", "I-1 is long-term", ""));
+        assert!(failure.told(Lang::En).contains("it says: long-term has no end\n"));
+        assert!(failure.told(Lang::Zh).contains("条文: 长期保存没有终止日期\n"));
+        let mut refusal = Refusal::new(Reason::InvalidArgument, "R-X", "no; the text says: 第一条", "");
+        refusal.article = "第一条".to_owned();
+        assert!(!Failure::from(refusal).told(Lang::En).contains("it says"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod act;
 pub mod apply;
 pub mod approval;
 pub mod case;
+pub mod citation;
 pub mod clock;
 pub mod command;
 mod confidentiality;

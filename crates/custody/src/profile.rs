@@ -17,7 +17,7 @@ use strongroom_types::{ProfileName, Role};
 
 pub use acts::{ActRule, NoRule, Over, RecipientKind, RequestAct, StandingView};
 pub use chain::Chain;
-pub use explain::{Explained, Left, explained, left_open};
+pub use explain::{Explained, Left, article, explained, left_open};
 pub use parts::{
     Activities, CaseReview, Code, Confidentiality, CustodianOf, DailyInspection, Day, Deadline, DeadlineException,
     Devices, Due, Evening, Evidence, EvidenceTerm, Exemption, Field, Form, Ingest, Inspection, Interruption, Labels,

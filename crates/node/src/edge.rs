@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use strongroom_custody::{
     self as custody, Act, Actor,
     access::{self, Stop},
+    citation,
     tables::{PRINCIPALS_BY_KEY, PrincipalRow},
 };
 use strongroom_engine::{
@@ -175,7 +176,21 @@ impl Edge {
         let call = reading.act.name();
         let at = AtEdge { key: caller.key, source: caller.source, act: reading.act, call, item: reading.item };
         self.refusals.note(at, refusal).await;
-        answer(refusal)
+        self.answer(refusal.clone())
+    }
+
+    /// Answers a refusal by the rules, with the words of its article as the agencies' profiles have them.
+    pub(crate) fn answer(&self, mut refusal: Refusal) -> Status {
+        if refusal.rule.starts_with("R-") {
+            // Where the words cannot be read, the id still says which article it is.
+            refusal.article = self.article(&refusal.rule).unwrap_or_default();
+        }
+        answer(&refusal)
+    }
+
+    fn article(&self, rule: &str) -> Option<String> {
+        let rows = self.catalog().read_here().ok()?;
+        citation::article(&*rows, rule).ok()?
     }
 
     /// Commits a command of the caller's. Its refusal is a record already.
@@ -186,7 +201,7 @@ impl Edge {
         idempotency: Idempotency,
     ) -> Result<custody::Answer, Status> {
         let submitted = self.catalog().submit(caller.actor(), command.into(), Some(idempotency)).await;
-        match submitted.map_err(|refusal| answer(&refusal))? {
+        match submitted.map_err(|refusal| self.answer(refusal))? {
             Answer::Custody(given) => Ok(given),
             other => Err(unexpected(&other)),
         }

@@ -1,4 +1,4 @@
-//! The one map between refusals and gRPC: code from the reason, `google.rpc.ErrorInfo` with rule and remedy.
+//! The one map between refusals and gRPC: code from the reason, `google.rpc.ErrorInfo` with rule, article and remedy.
 
 use std::collections::HashMap;
 
@@ -11,8 +11,9 @@ const DOMAIN: &str = "strongroom";
 /// The status that tells a caller of a refusal.
 #[must_use]
 pub fn from_refusal(refusal: &Refusal) -> Status {
-    let metadata =
-        HashMap::from([("rule".to_owned(), refusal.rule.clone()), ("remedy".to_owned(), refusal.remedy.clone())]);
+    let told = [("rule", &refusal.rule), ("remedy", &refusal.remedy), ("article", &refusal.article)];
+    let told = told.into_iter().filter(|(_, text)| !text.is_empty());
+    let metadata: HashMap<_, _> = told.map(|(name, text)| (name.to_owned(), text.clone())).collect();
     let details = ErrorDetails::with_error_info(refusal.reason.name(), DOMAIN, metadata);
     Status::with_error_details(code(refusal.reason), refusal.message.clone(), details)
 }
@@ -28,6 +29,7 @@ pub fn to_refusal(status: &Status) -> Refusal {
         rule: text("rule"),
         message: status.message().to_owned(),
         remedy: text("remedy"),
+        article: text("article"),
     }
 }
 
@@ -109,7 +111,8 @@ mod tests {
     #[test]
     fn a_refusal_survives_the_wire() {
         for reason in Reason::ALL {
-            let refusal = Refusal::new(*reason, "R-003-6c", "the request has no approval", "ask the approver");
+            let mut refusal = Refusal::new(*reason, "R-003-6c", "the request has no approval", "ask the approver");
+            refusal.article = "六（三）须经主管领导同意".to_owned();
             assert_eq!(to_refusal(&from_refusal(&refusal)), refusal);
         }
     }

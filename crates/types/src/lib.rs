@@ -13,6 +13,7 @@ pub mod media_type;
 pub mod reason;
 pub mod role;
 pub mod rows;
+pub mod rule;
 pub mod scheme;
 pub mod time;
 

@@ -31,6 +31,15 @@ pub struct Left {
     pub source: Option<Source>,
 }
 
+/// The words of an article that the profile cites, by its requirement id; none where it does not cite it.
+#[must_use]
+pub fn article(profile: &Profile, rule: &str) -> Option<String> {
+    let stated = explained(profile).into_iter().map(|value| value.source);
+    let sources = stated.chain(profile.open.values().cloned()).chain(profile.articles.values().cloned());
+    let mut cited = sources.filter(|source| source.rule == rule && !source.article.is_empty());
+    cited.next().map(|source| source.article)
+}
+
 /// Every value that the profile states.
 #[must_use]
 pub fn explained(profile: &Profile) -> Vec<Explained> {

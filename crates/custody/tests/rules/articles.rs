@@ -1,9 +1,12 @@
 //! Every agency is cited its own text: what the cluster does for all of them is refused and recorded by the article of the
 //! one that it is done for, or by a general rule where that text says nothing.
 
+use std::collections::BTreeSet;
+
 use strongroom_custody::{
     Command,
     activity::OpenActivity,
+    citation,
     command::AddDevice,
     deadline,
     device::{DockDevice, Docking, ReportFault, ReportLoss},
@@ -153,6 +156,49 @@ fn what_may_go_unrecorded_is_what_each_text_names() {
                 assert_eq!(refusal.rule, rule, "{cause}: {refusal:?}");
             }
         }
+    }
+}
+
+/// Whoever is refused by an article can read it: the words are found for every id that a profile cites.
+#[test]
+fn the_words_of_every_article_that_is_cited_are_found_by_its_id() {
+    for (toml, own) in TEXTS {
+        let cluster = Cluster::under(toml);
+        let cited: BTreeSet<_> =
+            toml.lines().filter_map(|line| line.strip_prefix("rule = \"")?.strip_suffix('"')).collect();
+        assert!(cited.len() > 5, "{own}");
+        for rule in cited.into_iter().filter(|rule| rule.starts_with("R-")) {
+            let words = citation::article(&cluster.rows, rule).expect("reads").unwrap_or_default();
+            assert!(!words.is_empty(), "{rule} is cited and has no words");
+        }
+    }
+    assert_eq!(citation::article(&Cluster::new().rows, "R-999-1").expect("reads"), None);
+}
+
+/// What a general rule says is known for every id of one that our code cites.
+#[test]
+fn every_general_rule_has_its_words_in_both_languages() {
+    let sources = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut waiting = vec![sources];
+    let mut cited = BTreeSet::new();
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            waiting.extend(std::fs::read_dir(path).expect("a folder").map(|entry| entry.expect("an entry").path()));
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("a source");
+        let quoted = text.split('"').skip(1).step_by(2);
+        let is_rule = |word: &&str| {
+            let mut letters = word.chars();
+            letters.next().is_some_and(|first| "GBC".contains(first))
+                && word.len() > 1
+                && letters.all(|c| c.is_ascii_digit())
+        };
+        cited.extend(quoted.filter(is_rule).map(str::to_owned));
+    }
+    assert!(cited.len() > 10, "{cited:?}");
+    for rule in cited {
+        assert!(strongroom_types::rule::words(&rule).is_some(), "{rule} has no words");
     }
 }
 

@@ -110,7 +110,7 @@ impl AccessService for Access {
         let idempotency = idempotency(&std::mem::take(&mut end.idempotency_key), digest("EndSession", &end))?;
         let session = convert::fixed("session_id", &end.session_id).map_err(|refusal| answer(&refusal))?;
         let ended = self.0.engine().end(caller.actor(), session, end.complete, idempotency).await;
-        Ok(Response::new(EndSessionResponse { record_seq: ended.map_err(|refusal| answer(&refusal))?.0 }))
+        Ok(Response::new(EndSessionResponse { record_seq: ended.map_err(|refusal| self.0.answer(refusal))?.0 }))
     }
 }
 
@@ -121,7 +121,7 @@ impl Access {
         under: Under,
         idempotency: strongroom_engine::Idempotency,
     ) -> Result<Begun, Status> {
-        self.0.engine().begin(caller.actor(), under, idempotency).await.map_err(|refusal| answer(&refusal))
+        self.0.engine().begin(caller.actor(), under, idempotency).await.map_err(|refusal| self.0.answer(refusal))
     }
 
     fn granted(&self, rows: &Snapshot, item: ItemId) -> Result<GrantedItem, Status> {

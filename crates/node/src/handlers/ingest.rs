@@ -53,7 +53,7 @@ impl IngestService for Ingest {
             .engine()
             .open_upload(caller.actor(), description, idempotency)
             .await
-            .map_err(|refusal| answer(&refusal))?;
+            .map_err(|refusal| self.0.answer(refusal))?;
         Ok(Response::new(OpenUploadResponse {
             item_id: Bytes::copy_from_slice(opened.item.as_bytes()),
             committed_bytes: opened.committed_bytes,
@@ -75,7 +75,8 @@ impl IngestService for Ingest {
             }
         };
         let slot = self.0.streams().uploads.take(caller.key).map_err(|refusal| answer(&refusal))?;
-        let stream = self.0.engine().resume_upload(caller.actor(), item).await.map_err(|refusal| answer(&refusal))?;
+        let stream =
+            self.0.engine().resume_upload(caller.actor(), item).await.map_err(|refusal| self.0.answer(refusal))?;
         let (answers, queue) = mpsc::channel(ANSWERS);
         // Ends with the client's stream, with the first refusal, or when nobody is left to answer to.
         tokio::spawn(async move {
@@ -101,7 +102,7 @@ impl IngestService for Ingest {
             .engine()
             .seal(caller.actor(), item, seal.size_bytes, announced, idempotency)
             .await
-            .map_err(|refusal| answer(&refusal))?;
+            .map_err(|refusal| self.0.answer(refusal))?;
         metrics::sealed();
         Ok(Response::new(SealResponse {
             receipt: self.receipt(&sealed).await?,
@@ -172,7 +173,11 @@ impl Ingest {
     async fn refuse_small(&self, caller: &Caller, refusal: &Refusal) -> Status {
         let at_edge =
             matches!(refusal.reason, Reason::UnknownPrincipal | Reason::PrincipalRevoked | Reason::RoleNotAllowed);
-        if at_edge { self.0.refuse(caller, Reading::of(Act::ItemSeal), refusal).await } else { answer(refusal) }
+        if at_edge {
+            self.0.refuse(caller, Reading::of(Act::ItemSeal), refusal).await
+        } else {
+            self.0.answer(refusal.clone())
+        }
     }
 }
 
