@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use strongroom_client::{Client, Context, IngestOptions, Original, ReceiptFacts};
 use strongroom_engine::receipt::CustodyRecords;
 use strongroom_package::verify_receipt;
-use strongroom_types::{RequestId, UnixMillis};
+use strongroom_types::{ItemId, RequestId, UnixMillis};
 use tokio::task::JoinSet;
 
 use crate::{one_worker, sys};
@@ -39,6 +39,8 @@ enum What {
     },
     /// Copy out a granted request.
     CopyOut { request: RequestId, to: PathBuf },
+    /// Label an item so many times, one after the other.
+    Label { item: ItemId, count: usize },
 }
 
 /// What it took.
@@ -57,6 +59,7 @@ pub(crate) fn run(job: Job) -> Result<()> {
     let (bytes, items) = match job.what {
         What::Ingest { clients, folder } => runtime.block_on(ingest(&context, clients, &folder))?,
         What::CopyOut { request, to } => runtime.block_on(copy_out(&context, request, &to))?,
+        What::Label { item, count } => runtime.block_on(label(&context, item, count))?,
     };
     let took = Took { wall_s: seconds(clock.elapsed()), cpu_s: seconds(sys::process_cpu() - cpu), bytes, items };
     println!("{}", serde_json::to_string(&took)?);
@@ -65,6 +68,16 @@ pub(crate) fn run(job: Job) -> Result<()> {
 
 fn seconds(duration: Duration) -> f64 {
     duration.as_secs_f64()
+}
+
+/// Answers one item for each label.
+async fn label(context: &Context, item: ItemId, count: usize) -> Result<(u64, Vec<String>)> {
+    let client = Client::connect(context, Some("legal"))?;
+    // A label keeps a hundred values.
+    for number in 0..count {
+        client.label_item(item, &format!("place-{}", number / 50), &number.to_string()).await?;
+    }
+    Ok((0, vec![item.to_string(); count]))
 }
 
 async fn ingest(context: &Context, clients: usize, folder: &Path) -> Result<(u64, Vec<String>)> {

@@ -72,6 +72,8 @@ pub(crate) struct Whole {
     pub(crate) ingest_many: Run,
     pub(crate) ingest_many_by_four: Run,
     pub(crate) seals: Run,
+    /// Labels one after the other: what an entry of the log costs, with its call, its record and its checkpoint.
+    pub(crate) commits: Run,
     pub(crate) read: Run,
     pub(crate) degraded_read: Run,
     /// Four large originals through four gateways at once: what memory is measured under.
@@ -93,6 +95,7 @@ pub(crate) fn measure(binary: &Path, scale: Scale) -> Result<Whole> {
     let large_by_four = Files { count: 4, bytes: usize::try_from(PROGRESS_BYTES)? * scale.pick(32, 1) };
     let ingest_large_by_four = bench.ingest("ingest, 4 large, 4 clients", 4, large_by_four)?;
     let item = ingest.took.items.first().context("one was ingested")?;
+    let commits = bench.run("labels, one after the other", &["label", item, &scale.pick(500, 50).to_string()])?;
     let read = bench.copy_out("read", item)?;
     let node_rss_max_mib = bench.resident_max()?;
     bench.lose_two_nodes()?;
@@ -102,6 +105,7 @@ pub(crate) fn measure(binary: &Path, scale: Scale) -> Result<Whole> {
         ingest_many,
         ingest_many_by_four,
         seals,
+        commits,
         read,
         degraded_read,
         ingest_large_by_four,

@@ -68,6 +68,7 @@ fn path_table(stages: Option<&Stages>, whole: &Whole) -> String {
         ingest_many,
         ingest_many_by_four,
         seals,
+        commits,
         read,
         degraded_read,
         ingest_large_by_four,
@@ -82,6 +83,9 @@ fn path_table(stages: Option<&Stages>, whole: &Whole) -> String {
         };
     }
     table.push_str(&seals_line(seals));
+    let (cpu, wall) = (commits.nodes_cpu_ms_per_item(), 1000.0 / commits.per_s());
+    let _ =
+        writeln!(table, "{:<28}{cpu:>10.2} CPU-ms of the nodes each, {wall:.2} ms until it is answered", "Raft commit");
     let _ = writeln!(table, "{:<28}{node_rss_max_mib:>10.0} MiB", "largest node in memory");
     table
 }
@@ -125,6 +129,8 @@ fn summary(measured: &Measured) -> Value {
         put("ingest_large_4_clients_mib_s".to_owned(), whole.ingest_large_by_four.mib_s());
         put("seal_per_s".to_owned(), whole.seals.per_s());
         put("seal_cpu_ms".to_owned(), whole.seals.nodes_cpu_ms_per_item());
+        put("raft_commit_cpu_ms".to_owned(), whole.commits.nodes_cpu_ms_per_item());
+        put("raft_commit_ms".to_owned(), 1000.0 / whole.commits.per_s());
         put("degraded_over_healthy_read_mib_s".to_owned(), whole.degraded_read.mib_s() / whole.read.mib_s());
         put("degraded_over_healthy_read_cpu".to_owned(), over(&whole.degraded_read, &whole.read));
         put("node_rss_max_mib".to_owned(), whole.node_rss_max_mib);
@@ -227,6 +233,7 @@ mod tests {
             ingest_many: run("many", 6),
             ingest_many_by_four: run("four", 6),
             seals: run("seals", 1),
+            commits: run("commits", 2),
             read: run("read", 4),
             degraded_read: run("degraded", 5),
             ingest_large_by_four: run("large", 6),
@@ -258,6 +265,8 @@ mod tests {
             ("ingest_many_over_one_cpu", 1.0),
             ("seal_per_s", 5.0),
             ("seal_cpu_ms", 100.0),
+            ("raft_commit_cpu_ms", 200.0),
+            ("raft_commit_ms", 200.0),
             ("degraded_over_healthy_read_mib_s", 1.0),
             ("degraded_over_healthy_read_cpu", 1.25),
             ("node_rss_max_mib", 100.0),

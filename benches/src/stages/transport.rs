@@ -1,9 +1,12 @@
 //! mTLS and gRPC over loopback with our certificates, acceptor, channels and tuning: 1 MiB messages to a server and
 //! 1 MiB answers from it, some at once, as between a client and a gateway and between a gateway and a node.
 //!
-//! Client and server have a thread and a runtime each, so that the thread's clock tells what either end costs.
+//! Client and server have a thread and a runtime each, so that the thread's clock tells what either end costs. What is sent no
+//! cache holds, and what was received is kept for a while, as on the path, where a shard is sent once and then written.
 
-use std::sync::{Arc, mpsc};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -38,6 +41,10 @@ use crate::{Scale, sys};
 
 const MESSAGE_BYTES: usize = 1 << 20;
 const AT_ONCE: usize = 4;
+/// Messages that are sent in turn: together they are larger than a processor's caches.
+const IN_TURN: usize = 128;
+/// Messages that either end keeps before it gives their memory back.
+const KEPT: usize = 16;
 const SERVER: NodeId = NodeId(1);
 const CLIENT: NodeId = NodeId(2);
 
@@ -66,16 +73,16 @@ struct BothWays {
 }
 
 async fn measure_over(channel: &Channel, server: &Handle, scale: Scale) -> Result<BothWays> {
-    let payload = Bytes::from(strongroom_testkit::bytes(MESSAGE_BYTES, 1));
+    let (payloads, kept) = (InTurn::new(1), Arc::new(Kept::default()));
     let (rounds, messages) = (scale.pick(5, 3), scale.pick(256, 64));
     // Connects, and warms up.
-    all(16, || put(channel.clone(), payload.clone())).await?;
+    all(16, || put(channel.clone(), payloads.next())).await?;
     let (mut calls, mut answers) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         let start = both_ends(server).await?;
-        all(messages, || put(channel.clone(), payload.clone())).await?;
+        all(messages, || put(channel.clone(), payloads.next())).await?;
         let between = both_ends(server).await?;
-        all(messages, || get(channel.clone())).await?;
+        all(messages, || get(channel.clone(), Arc::clone(&kept))).await?;
         let end = both_ends(server).await?;
         let cost = |from: Duration, to: Duration| per_gib(to - from, messages * MESSAGE_BYTES);
         calls.push((cost(start.0, between.0), cost(start.1, between.1)));
@@ -118,25 +125,62 @@ async fn put(channel: Channel, payload: Bytes) -> Result<(), Status> {
     client.put_shard(PutShardRequest { payload, ..Default::default() }).await.map(|_| ())
 }
 
-async fn get(channel: Channel) -> Result<(), Status> {
+async fn get(channel: Channel, kept: Arc<Kept>) -> Result<(), Status> {
     let mut client = ShardServiceClient::new(channel).max_decoding_message_size(limits::MESSAGE_BYTES_MAX);
     let answer = client.get_shard(GetShardRequest::default()).await?.into_inner();
     assert_eq!(answer.payload.len(), MESSAGE_BYTES);
+    kept.keep(answer.payload);
     Ok(())
 }
 
-/// Takes what comes and answers with the same bytes each time.
-struct Echo(Bytes);
+/// Payloads, one after the other.
+struct InTurn {
+    payloads: Vec<Bytes>,
+    sent: AtomicUsize,
+}
+
+impl InTurn {
+    fn new(seed: u64) -> Self {
+        let payload = |turn| Bytes::from(strongroom_testkit::bytes(MESSAGE_BYTES, seed + turn as u64));
+        Self { payloads: (0..IN_TURN).map(payload).collect(), sent: AtomicUsize::new(0) }
+    }
+
+    fn next(&self) -> Bytes {
+        self.payloads[self.sent.fetch_add(1, Ordering::Relaxed) % IN_TURN].clone()
+    }
+}
+
+/// What was received last.
+#[derive(Default)]
+struct Kept(Mutex<VecDeque<Bytes>>);
+
+impl Kept {
+    fn keep(&self, payload: Bytes) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push_back(payload);
+        if kept.len() > KEPT {
+            kept.pop_front();
+        }
+    }
+}
+
+/// Takes what comes, and answers with something else.
+struct Echo {
+    answers: InTurn,
+    kept: Kept,
+}
 
 #[tonic::async_trait]
 impl ShardService for Echo {
     async fn put_shard(&self, request: Request<PutShardRequest>) -> Result<Response<PutShardResponse>, Status> {
-        assert_eq!(request.get_ref().payload.len(), MESSAGE_BYTES);
+        let payload = request.into_inner().payload;
+        assert_eq!(payload.len(), MESSAGE_BYTES);
+        self.kept.keep(payload);
         Ok(Response::new(PutShardResponse {}))
     }
 
     async fn get_shard(&self, _: Request<GetShardRequest>) -> Result<Response<GetShardResponse>, Status> {
-        Ok(Response::new(GetShardResponse { payload: self.0.clone(), ..Default::default() }))
+        Ok(Response::new(GetShardResponse { payload: self.answers.next(), ..Default::default() }))
     }
 }
 
@@ -147,7 +191,7 @@ fn serve(tls: Arc<rustls::ServerConfig>, tell: &mpsc::SyncSender<(String, Handle
         let address = listener.local_addr().expect("it is bound").to_string();
         tell.send((address, Handle::current())).expect("somebody waits for it");
         let connections = incoming(listener, tls, AcceptLimits::default(), |_| {});
-        let service = ShardServiceServer::new(Echo(strongroom_testkit::bytes(MESSAGE_BYTES, 2).into()))
+        let service = ShardServiceServer::new(Echo { answers: InTurn::new(1000), kept: Kept::default() })
             .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
             .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
         let server = tune_server(Server::builder(), &NetTuning::LAN).add_service(service);
