@@ -3,7 +3,7 @@
 //! A command is applied whole or refused whole. What it records goes into the ledger's tree in the same step, so
 //! that nothing is done without its record and nothing is recorded that was not done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::bytes::ByteVec;
 use strongroom_custody::{
@@ -397,6 +397,9 @@ fn decide_topology(rows: &mut dyn Rows, envelope: &Envelope, command: &topology:
         Actor::Node(node) => *node,
         Actor::Client(_) => return refuse(rows, envelope, only_nodes("change the topology")),
     };
+    if let Some(refusal) = not_its_own(rows, node, command)? {
+        return refuse(rows, envelope, refusal);
+    }
     let wall = clock::read(rows)?.bounded_wall(envelope.wall);
     let fault;
     let command = match command {
@@ -423,6 +426,44 @@ fn decide_topology(rows: &mut dyn Rows, envelope: &Envelope, command: &topology:
     let records: Vec<_> = applied.events.iter().map(|event| event_record(event, node, wall)).collect();
     append(rows, &envelope.seed, &records)?;
     Ok(Outcome::Done(Answer::Topology(applied.answer)))
+}
+
+/// Why a node may not say this, though it has a certificate. Who votes is for two people to change once somebody does (ADR 0019);
+/// a node's state is its own to say; whoever passes on what a joining node says takes none of its disks away; and no slot moves
+/// in this release.
+fn not_its_own(rows: &dyn Rows, by: NodeId, command: &topology::Command) -> Result<Option<Refusal>, RowError> {
+    let refusal = |what: &str, remedy: &str| Some(Refusal::new(Reason::RoleNotAllowed, "C3", what, remedy));
+    Ok(match command {
+        topology::Command::SetVoters { voters } if !is_first_or_same(rows, voters)? => {
+            let remedy = "two people replace a voter: `strongroom cluster voter replace`";
+            refusal("no node says who votes, once somebody does", remedy)
+        }
+        topology::Command::SetNodeState { node, .. } if *node != by => {
+            refusal("the state of a node is not another node's to say", "")
+        }
+        topology::Command::UpdateNode(update) if update.node != by => {
+            let known = topology::read::node(rows, update.node)?.map(|row| row.disks).unwrap_or_default();
+            let keeps = known.iter().all(|disk| update.disks.contains(disk));
+            if keeps { None } else { refusal("a node's disks are not another node's to change", "") }
+        }
+        topology::Command::MoveSlot(_) => refusal("no slot of a volume moves in this release", ""),
+        topology::Command::SetVoters { .. }
+        | topology::Command::SetNodeState { .. }
+        | topology::Command::UpdateNode(_)
+        | topology::Command::RegisterNode(_)
+        | topology::Command::DefineClass(_)
+        | topology::Command::EnsureVolume { .. }
+        | topology::Command::CloseVolume { .. }
+        | topology::Command::AddVolumeBytes { .. }
+        | topology::Command::NoteShardFault(_) => None,
+    })
+}
+
+/// Whether nobody votes yet, or exactly these do: the genesis may be said again.
+fn is_first_or_same(rows: &dyn Rows, wanted: &[NodeId]) -> Result<bool, RowError> {
+    let voters = topology::read::nodes(rows)?.into_iter().filter(|node| node.voter).map(|node| node.id);
+    let (voters, wanted): (BTreeSet<_>, BTreeSet<_>) = (voters.collect(), wanted.iter().copied().collect());
+    Ok(voters.is_empty() || voters == wanted)
 }
 
 /// Why a report is not of a shard that a sealed item's manifest names, or not in the name of the node that made it.

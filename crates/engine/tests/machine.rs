@@ -27,7 +27,7 @@ use strongroom_engine::{
 };
 use strongroom_ledger::{CosignerKey, KeyName, LogKey, OutsideRule, Policy, TreeHead, tree};
 use strongroom_package::{DrawProof, Evidence};
-use strongroom_topology::{self as topology, ClassRow, Promise, Registration};
+use strongroom_topology::{self as topology, ClassRow, NodeState, Promise, Registration};
 use strongroom_types::{
     ChunkDigest, ChunkIndex, ClusterId, CommandDigest, DiskId, DrawId, DrawShare, ItemDigest, ItemId, KeyHash, NodeId,
     PlacementEpoch, Reason, RecordSeq, Refusal, Role, SessionId, Sha256Digest, SubtreeValue, TreeHash, UnixMillis,
@@ -544,6 +544,24 @@ fn changes_of_the_topology_are_recorded_and_so_are_their_refusals() {
     let record = cluster.last_record();
     assert_eq!((cluster.size(), record.refused), (size + 2, Some(refusal.reason)));
     assert_eq!(state(&cluster.rows), before);
+    // Who has a node's certificate changes neither who votes nor what other nodes are.
+    for command in [
+        topology::Command::SetVoters { voters: vec![NodeId(2)] },
+        topology::Command::SetVoters { voters: vec![NodeId(1)] },
+        topology::Command::SetNodeState { node: NodeId(1), state: NodeState::Drained },
+        topology::Command::UpdateNode(topology::NodeUpdate {
+            node: NodeId(1),
+            client_address: "127.0.0.1:1".to_owned(),
+            peer_address: "127.0.0.1:2".to_owned(),
+            labels: BTreeMap::new(),
+            disks: Vec::new(),
+        }),
+    ] {
+        let (before, size) = (state(&cluster.rows), cluster.size());
+        cluster.refused(&node, command.into(), None, Reason::RoleNotAllowed);
+        assert_eq!((state(&cluster.rows), cluster.size()), (before, size + 1), "refused, and on the ledger");
+    }
+    let size = cluster.size() - 2;
     // Housekeeping of volumes is no event, granted or not.
     let ensure = topology::Command::CloseVolume { volume: VolumeId(99), why: topology::CloseReason::Full };
     let outcome = cluster.apply(&node, ensure.into(), None).into_result();
