@@ -59,7 +59,7 @@ fail() {
 run() {
     local who=$1
     shift
-    if ! said=$(timeout "$PATIENCE" "$binary" --as "$who" --output json "$@" 2>"$folder/stderr"); then
+    if ! said=$(timeout "$PATIENCE" "$binary" --as "$who" --output json "$@" 2>"$folder/stderr" </dev/null); then
         said=$(<"$folder/stderr")
         fail "$who could not: $*"
     fi

@@ -1,11 +1,13 @@
 //! Who talks to which cluster: the options that every command has, and what they come to.
 
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
-use strongroom_client::{Client, ClientSettings, Context};
+use strongroom_client::{Client, ClientSettings, Confirm, Context};
+use strongroom_types::{Reason, Refusal};
 
 use crate::failure::Failure;
 use crate::lang::Lang;
@@ -26,6 +28,9 @@ pub(crate) struct Globals {
     /// Language of messages; by default that of LANG
     #[arg(long, global = true, value_enum, value_name = "LANG")]
     pub(crate) lang: Option<Lang>,
+    /// Sign decisions without being asked at the terminal
+    #[arg(long, global = true)]
+    pub(crate) yes: bool,
     /// Set where a cluster answered that it is only a trial.
     #[arg(skip)]
     pub(crate) met_trial: Arc<AtomicBool>,
@@ -110,8 +115,31 @@ impl Globals {
     pub(crate) fn client_with(&self, usual: Usual, settings: ClientSettings) -> Result<Client, Failure> {
         let context = self.context()?;
         let identity = self.identity_in(&context, usual);
-        let settings = ClientSettings { met_trial: Arc::clone(&self.met_trial), ..settings };
+        let confirm = Some(self.confirm());
+        let settings = ClientSettings { met_trial: Arc::clone(&self.met_trial), confirm, ..settings };
         Ok(Client::connect_with(&context, identity, settings)?)
+    }
+
+    /// Shows what is about to be signed. Somebody who sits at a terminal is asked; for a script it is told on stderr.
+    fn confirm(&self) -> Confirm {
+        let (output, yes) = (self.output(), self.yes);
+        Arc::new(move |text| {
+            output.talk(output.pick("you sign:", "您将签署："));
+            for line in text.lines() {
+                output.talk(format!("  {line}"));
+            }
+            if yes || !io::stdin().is_terminal() {
+                return Ok(());
+            }
+            output.talk(output.pick("sign? [y/N]", "确认签署？[y/N]"));
+            let mut word = String::new();
+            // Who cannot be heard has not agreed.
+            let heard = io::stdin().read_line(&mut word).is_ok();
+            if heard && word.trim().eq_ignore_ascii_case("y") {
+                return Ok(());
+            }
+            Err(Refusal::new(Reason::AssentMissing, "", "it was not signed", "say y where you are asked, or --yes"))
+        })
     }
 
     /// The identity to act as; none leaves it to the context's default.
@@ -133,6 +161,7 @@ mod tests {
             identity: identity.map(str::to_owned),
             output: Format::Text,
             lang: None,
+            yes: false,
             met_trial: Arc::default(),
         }
     }

@@ -14,18 +14,23 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use minicbor::bytes::ByteVec;
 use serde_json::Value;
-use strongroom_engine::Genesis;
+use strongroom_custody::{Actor, assent::Signature, hold::ReleaseHold};
+use strongroom_engine::{Envelope, Genesis, Idempotency, Outcome};
 use strongroom_net::channel::{Channels, is_connection_failure};
+use strongroom_net::pki::{key_hash_of_certificate, public_key_of_certificate};
 use strongroom_net::tls::{self, CertificateFiles, TlsTime, TrustedAuthority};
 use strongroom_net::tuning::NetTuning;
+use strongroom_proto::peer::meta_service_client::MetaServiceClient;
 use strongroom_proto::peer::shard_service_client::ShardServiceClient;
-use strongroom_proto::peer::{GetShardRequest, PutShardRequest, ShardAddress};
+use strongroom_proto::peer::{GetShardRequest, ProposeRequest, PutShardRequest, ShardAddress};
 use strongroom_proto::status::to_refusal;
 use strongroom_shardstore::crc32c;
 use strongroom_testkit::damage::{StoredShard, shards_of};
 use strongroom_testkit::{Cluster, Link, Network, Shape, bytes};
-use strongroom_types::{Reason, limits};
+use strongroom_topology as topology;
+use strongroom_types::{Assent, CommandDigest, IdempotencyKey, NodeId, Reason, UnixMillis, limits};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
@@ -126,6 +131,12 @@ impl Stage {
             let original = fs::read(&self.items[name].0).expect("reads");
             assert!(fs::read(copy).expect("reads") == original, "{name} differs, {when}");
         }
+    }
+
+    /// The wall time of the cluster, which its trial clock has set ahead.
+    fn now(&self) -> UnixMillis {
+        let clock = self.cluster.json(&["cluster", "clock"]);
+        text(&clock, "clock").parse().expect("an instant")
     }
 
     fn records(&self) -> Vec<Value> {
@@ -295,8 +306,12 @@ enum Caller<'a> {
 
 /// A connection to the peer port of [`TRIED`], past the relay that only nodes may use.
 fn connect(cluster: &Cluster, caller: &Caller<'_>) -> Channel {
+    connect_to(cluster, TRIED, caller)
+}
+
+fn connect_to(cluster: &Cluster, node: &str, caller: &Caller<'_>) -> Channel {
     let genesis = Genesis::from_bytes(&fs::read(cluster.file("genesis.cbor")).expect("reads")).expect("a genesis");
-    let row = genesis.nodes.iter().find(|row| row.id.to_string() == TRIED).expect("a node");
+    let row = genesis.nodes.iter().find(|row| row.id.to_string() == node).expect("a node");
     let authority = fs::read(cluster.file("pki/peer-ca.pem")).expect("reads");
     let config = match caller {
         Caller::Holder(stem) => {
@@ -409,6 +424,86 @@ fn shards_are_reached_by_nodes_alone_and_replaced_by_nobody(stage: &Stage) {
     assert!(counted >= 7, "{counted} were turned away");
 }
 
+/// The stored form in which commands travel between nodes.
+#[derive(minicbor::Encode, minicbor::Decode)]
+struct Batch {
+    #[n(0)]
+    items: Vec<ByteVec>,
+}
+
+/// What the leader answers to a command that n6 brings.
+async fn propose(cluster: &Cluster, leader: &str, envelope: Envelope) -> Outcome {
+    let channel = connect_to(cluster, leader, &Caller::Holder("nodes/n6/tls/peer"));
+    let batch = Batch { items: vec![minicbor::to_vec(envelope).expect("encodes").into()] };
+    let batch_cbor = minicbor::to_vec(batch).expect("encodes").into();
+    let answer = MetaServiceClient::new(channel).propose(ProposeRequest { batch_cbor }).await;
+    let answer = answer.expect("a node may propose").into_inner();
+    let outcomes: Batch = minicbor::decode(&answer.outcomes_cbor).expect("a batch");
+    minicbor::decode(&outcomes.items[0]).expect("an outcome")
+}
+
+/// Root of a node has the node's certificate and tells the leader whose a command is. For what somebody decides that is not
+/// enough: neither without their signature, nor with the node's own, nor with the one that they gave for something else.
+fn a_node_decides_nothing_in_anybodys_name(stage: &Stage) {
+    let cluster = &stage.cluster;
+    let identity = |stem: &str| {
+        let file = |end: &str| cluster.file(&format!("{stem}.{end}"));
+        let pem = fs::read(file("pem")).expect("reads");
+        let own = CertificateFiles::open(&file("pem"), &file("key")).expect("a certificate and its key");
+        (own, key_hash_of_certificate(&pem).expect("a key"), public_key_of_certificate(&pem).expect("a key"))
+    };
+    let (head, by_head, key_of_head) = identity("identities/head");
+    let (node, _, key_of_node) = identity("nodes/n6/tls/peer");
+    let rows = Genesis::from_bytes(&fs::read(cluster.file("genesis.cbor")).expect("reads")).expect("a genesis");
+    let cluster_id = rows.create.cluster.cluster;
+    let release = |reason: &str| ReleaseHold { hold: "H1".parse().expect("a name"), reason: reason.to_owned() };
+    let signature = |own: &CertificateFiles, spki: &[u8], reason: &str, key: &IdempotencyKey| {
+        let at = TlsTime::system().now();
+        let text = Assent::release_hold(&release(reason).hold, reason).text(cluster_id, key, at);
+        let value = own.sign(text.as_bytes()).expect("signs");
+        Signature { public_key: spki.to_vec().into(), value: value.into(), at }
+    };
+    let key = |name: &str| -> IdempotencyKey { name.parse().expect("a key") };
+    let nodes_own = signature(&node, &key_of_node, "no case", &key("forged-2"));
+    let of_another = signature(&head, &key_of_head, "another matter", &key("forged-3"));
+    let of_another_call = signature(&head, &key_of_head, "no case", &key("forged-4-elsewhere"));
+    let (leader, _) = cluster.leader_and_others();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    for (name, assent) in [
+        ("forged-1", None),
+        ("forged-2", Some(nodes_own)),
+        ("forged-3", Some(of_another)),
+        ("forged-4", Some(of_another_call)),
+    ] {
+        let idempotency = Idempotency { key: key(name), request: CommandDigest::new([1; 32]), assent };
+        let envelope = Envelope {
+            command: strongroom_custody::Command::ReleaseHold(release("no case")).into(),
+            actor: Actor::Client(by_head),
+            wall: stage.now(),
+            seed: [7; 32],
+            idempotency: Some(idempotency),
+        };
+        let outcome = runtime.block_on(propose(cluster, &leader, envelope));
+        let Outcome::Refused(refusal) = outcome else { panic!("{name}: the hold was released: {outcome:?}") };
+        assert_eq!(refusal.reason, Reason::AssentMissing, "{name}: {refusal:?}");
+    }
+    // Nor does it say who votes, which would be worth more than any decision.
+    let alone = topology::Command::SetVoters { voters: vec![NodeId(6)] };
+    let envelope = Envelope {
+        command: alone.into(),
+        actor: Actor::Node(NodeId(6)),
+        wall: stage.now(),
+        seed: [8; 32],
+        idempotency: None,
+    };
+    let outcome = runtime.block_on(propose(cluster, &leader, envelope));
+    let Outcome::Refused(refusal) = outcome else { panic!("a node votes alone: {outcome:?}") };
+    assert_eq!(refusal.reason, Reason::RoleNotAllowed, "{refusal:?}");
+    assert!(stage.is_recorded("node.change", "ROLE_NOT_ALLOWED"), "the attempt is on the ledger");
+    assert!(stage.is_recorded("hold.release", "ASSENT_MISSING"), "each attempt is on the ledger");
+    what_is_over_is_over(stage, "after a node spoke in the head's name");
+}
+
 /// What was approved and is under no hold goes, once, and cannot be put there again.
 fn what_may_go_goes_once_and_for_good(stage: &Stage) {
     let cluster = &stage.cluster;
@@ -447,6 +542,7 @@ fn c4_nobody_disposes_twice_or_past_a_hold_by_old_metadata_an_old_leader_or_the_
     stage.cluster.bring_up();
     a_stale_leader_carries_nothing_out(&stage);
     shards_are_reached_by_nodes_alone_and_replaced_by_nobody(&stage);
+    a_node_decides_nothing_in_anybodys_name(&stage);
     metadata_of_all_put_back_with_their_guards_is_found_by_the_disks(&stage, &image);
     metadata_of_all_put_back_is_found_by_the_guards(&stage, &image);
     metadata_of_one_voter_put_back_is_found_and_the_others_go_on(&stage, &image);

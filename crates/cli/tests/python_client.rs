@@ -109,7 +109,16 @@ fn a_client_in_another_language_ingests_asks_and_receives() {
     assert_eq!(said["reason"], "APPROVAL_MISSING", "{said:#}");
     assert!(said["rule"].is_string() && said["remedy"].is_string(), "{said:#}");
 
-    cluster.done(&["--as", "approver", "request", "approve", request]);
+    // An approval is signed by whoever gives it, in any language; another cluster's name makes it another decision.
+    let context = fs::read_to_string(cluster.file("context.toml")).expect("reads");
+    let named = context.lines().find_map(|line| line.strip_prefix("cluster = \"")?.strip_suffix('"'));
+    let elsewhere = "00".repeat(16);
+    let refused = python.run(&cluster, "approver", &["approve", request, "--cluster", &elsewhere]);
+    let told = String::from_utf8(refused.stderr).expect("UTF-8");
+    assert!(told.contains("you sign:") && told.contains(&format!("request {request}")), "{told}");
+    let said: Value = serde_json::from_str(told.lines().last().expect("a line")).expect("JSON at the end");
+    assert_eq!(said["reason"], "ASSENT_MISSING", "{said:#}");
+    python.json(&cluster, "approver", &["approve", request, "--cluster", named.expect("a cluster")]);
     let received = python.json(&cluster, "archivist", &receive);
     let copy = received["files"][0].as_str().expect("a file");
     assert!(fs::read(copy).expect("reads") == content, "the copy is the original");

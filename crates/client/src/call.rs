@@ -7,10 +7,10 @@ use std::time::Duration;
 use strongroom_net::channel::{Channels, is_connection_failure, tls_fault};
 use strongroom_net::tls::{self, CertificateFiles, TlsTime, TrustedAuthority};
 use strongroom_net::tuning::NetTuning;
-use strongroom_proto::{TRIAL_HEADER, status};
-use strongroom_types::{ClusterId, IdempotencyKey};
+use strongroom_proto::{ASSENT_HEADER, TRIAL_HEADER, status};
+use strongroom_types::{Assent, ClusterId, IdempotencyKey, Refusal};
 use tokio::time::Instant;
-use tonic::metadata::MetadataMap;
+use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
 
@@ -30,7 +30,12 @@ pub struct ClientSettings {
     pub time: TlsTime,
     /// Set where a cluster answers that it is only a trial.
     pub met_trial: Arc<AtomicBool>,
+    /// Is shown what is about to be signed, and may refuse it.
+    pub confirm: Option<Confirm>,
 }
+
+/// Shows somebody the text that they sign, and takes their word for it.
+pub type Confirm = Arc<dyn Fn(&str) -> Result<(), Refusal> + Send + Sync>;
 
 impl Default for ClientSettings {
     fn default() -> Self {
@@ -40,6 +45,7 @@ impl Default for ClientSettings {
             tuning: NetTuning::LAN,
             time: TlsTime::system(),
             met_trial: Arc::default(),
+            confirm: None,
         }
     }
 }
@@ -149,6 +155,34 @@ impl Client {
         Q: Clone,
         F: Future<Output = Result<Response<A>, Status>>,
     {
+        self.call_patiently(self.inner.settings.patience, request, send).await
+    }
+
+    /// Like [`call`](Self::call), for what whoever decides it signs: with their signature over the assent, which names the
+    /// call's idempotency key.
+    pub(crate) async fn call_signed<Q, A, F>(
+        &self,
+        assent: &Assent,
+        key: &str,
+        request: Q,
+        send: impl Fn(Channel, Request<Q>) -> F,
+    ) -> Result<A, ClientError>
+    where
+        Q: Clone,
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let key = key.parse().expect("a key that was drawn here");
+        let time = self.inner.settings.time.now();
+        let text = assent.text(self.inner.cluster, &key, time);
+        if let Some(confirm) = &self.inner.settings.confirm {
+            confirm(&text).map_err(ClientError::Refused)?;
+        }
+        let signature = self.inner.certificate.sign(text.as_bytes())?;
+        let signature = MetadataValue::from_bytes(&[&time.0.to_be_bytes(), &signature[..]].concat());
+        let send = |channel, mut message: Request<Q>| {
+            message.metadata_mut().insert_bin(ASSENT_HEADER, signature.clone());
+            send(channel, message)
+        };
         self.call_patiently(self.inner.settings.patience, request, send).await
     }
 

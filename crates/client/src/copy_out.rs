@@ -34,6 +34,8 @@ use crate::file;
 use crate::services::read_request;
 use part::{Part, Wanted};
 
+pub(crate) use paper::act_name;
+
 const STATE_FILE: &str = ".strongroom-copy-out";
 /// Pieces that came and are not yet written.
 const PIECES_AHEAD: usize = 4;

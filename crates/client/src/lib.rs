@@ -21,7 +21,7 @@ mod file;
 #[cfg(test)]
 mod testing;
 
-pub use call::{Client, ClientSettings};
+pub use call::{Client, ClientSettings, Confirm};
 pub use context::{Context, ContextError, ContextFile, IdentityFiles};
 pub use copy_out::{CopiedItem, CopiedOut, CopyOutError, CopyOutProgress, HandedOver};
 pub use error::{ClientError, ExitKind};

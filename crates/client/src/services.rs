@@ -7,21 +7,24 @@ mod profile;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use strongroom_net::pki::key_hash_of_certificate;
 use strongroom_proto::access::access_service_client::AccessServiceClient;
 use strongroom_proto::admin::admin_service_client::AdminServiceClient;
 use strongroom_proto::catalog::catalog_service_client::CatalogServiceClient;
 use strongroom_proto::cluster::cluster_service_client::ClusterServiceClient;
+use strongroom_proto::convert::{self, fixed};
 use strongroom_proto::ingest::ingest_service_client::IngestServiceClient;
 use strongroom_proto::ledger::ledger_service_client::LedgerServiceClient;
 use strongroom_proto::request::request_service_client::RequestServiceClient;
 use strongroom_proto::{access, admin, catalog, cluster, ingest, ledger, request};
 use strongroom_types::{
-    ActivityId, DeviceId, IdempotencyKey, ItemId, NodeId, PrincipalId, ProfileName, RecordSeq, RemovalId, RequestId,
-    Role, SessionId, UnitId, limits,
+    ActivityId, Assent, DeviceId, IdempotencyKey, ItemId, KeyHash, NodeId, PrincipalId, ProfileName, RecordSeq,
+    Refusal, RemovalId, RequestId, Role, SessionId, UnitId, UnixMillis, limits,
 };
 use tonic::Streaming;
 
 use crate::call::{Client, new_key};
+use crate::copy_out::act_name;
 use crate::error::ClientError;
 
 /// Calls one method of one generated client.
@@ -40,6 +43,24 @@ macro_rules! unary {
 }
 pub(crate) use unary;
 
+/// A call that decides something, with the caller's signature over what they decide. The request holds its idempotency key.
+macro_rules! signed {
+    ($self:ident, $client:ident, $method:ident, $assent:expr, $request:expr) => {{
+        let (assent, request) = ($assent, $request);
+        let key = request.idempotency_key.clone();
+        $self
+            .call_signed(&assent, &key, request, |channel, request| async move {
+                $client::new(channel)
+                    .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
+                    .max_encoding_message_size(limits::MESSAGE_BYTES_MAX)
+                    .$method(request)
+                    .await
+            })
+            .await
+    }};
+}
+pub(crate) use signed;
+
 /// Calls that change something and are answered with the position of their record. The request comes whole but for
 /// its idempotency key, which is drawn here.
 macro_rules! changes {
@@ -53,6 +74,26 @@ macro_rules! changes {
                 pub async fn $method(&self, mut request: $request) -> Result<RecordSeq, $crate::ClientError> {
                     request.idempotency_key = $crate::call::new_key().to_string();
                     Ok(RecordSeq(unary!(self, $client, $method, request)?.record_seq))
+                }
+            )*
+        }
+    };
+}
+
+/// Like [`changes`], for what whoever decides it signs: the assent is made from the request.
+macro_rules! decides {
+    ($client:ident, $($(#[$doc:meta])* $method:ident($request:ty) |$asked:ident| $assent:expr;)*) => {
+        impl $crate::Client {
+            $(
+                $(#[$doc])*
+                ///
+                /// # Errors
+                /// [`ClientError`](crate::ClientError).
+                pub async fn $method(&self, mut request: $request) -> Result<RecordSeq, $crate::ClientError> {
+                    request.idempotency_key = $crate::call::new_key().to_string();
+                    let $asked = &request;
+                    let assent = $assent;
+                    Ok(RecordSeq($crate::services::signed!(self, $client, $method, assent, request)?.record_seq))
                 }
             )*
         }
@@ -121,6 +162,17 @@ pub struct NewAsset {
     pub accessories: String,
     /// Its own custodian; none where its unit's is.
     pub custodian: Option<PrincipalId>,
+}
+
+/// A value of a request, as its assent names it.
+pub(crate) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(field: &str, text: &str) -> Result<T, ClientError> {
+    convert::parsed(field, text).map_err(ClientError::Refused)
+}
+
+/// The hash of the key in a certificate.
+fn key_of(certificate: &[u8]) -> Result<KeyHash, ClientError> {
+    key_hash_of_certificate(certificate)
+        .map_err(|error| ClientError::Refused(Refusal::invalid(format!("certificate: {error}"))))
 }
 
 /// The catalogue.
@@ -209,9 +261,13 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn approve_request(&self, request: RequestId) -> Result<request::Request, ClientError> {
+        let shown = self.show_request(request).await?;
+        let items = shown.item_ids.iter().map(|item| fixed::<ItemId>("item_ids", item).map_err(ClientError::Refused));
+        let (act, items) = (act_name(shown.act()), items.collect::<Result<Vec<_>, _>>()?);
+        let assent = Assent::approve_request(request, &shown.requester, act, items, &shown.fields);
         let request =
             request::ApproveRequestRequest { idempotency_key: new_key().to_string(), request_id: request.to_string() };
-        present("request", unary!(self, RequestServiceClient, approve_request, request)?.request)
+        present("request", signed!(self, RequestServiceClient, approve_request, assent, request)?.request)
     }
 
     /// Rejects, with a reason.
@@ -277,12 +333,13 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn attest_paper(&self, request: RequestId, paper: RecordSeq) -> Result<request::Request, ClientError> {
+        let assent = Assent::attest_paper(request, paper);
         let request = request::AttestPaperRequest {
             idempotency_key: new_key().to_string(),
             request_id: request.to_string(),
             paper_record_seq: paper.0,
         };
-        present("request", unary!(self, RequestServiceClient, attest_paper, request)?.request)
+        present("request", signed!(self, RequestServiceClient, attest_paper, assent, request)?.request)
     }
 
     /// Enters an oral approval; the idempotency key is drawn here.
@@ -294,7 +351,14 @@ impl Client {
         mut request: request::EnterOralApprovalRequest,
     ) -> Result<request::Request, ClientError> {
         request.idempotency_key = new_key().to_string();
-        present("request", unary!(self, RequestServiceClient, enter_oral_approval, request)?.request)
+        let assent = Assent::enter_oral(
+            parsed("request_id", &request.request_id)?,
+            &parsed("approver", &request.approver)?,
+            &parsed("witness", &request.witness)?,
+            UnixMillis(request.said_at_unix_ms),
+            &request.reason,
+        );
+        present("request", signed!(self, RequestServiceClient, enter_oral_approval, assent, request)?.request)
     }
 
     /// Confirms an oral approval.
@@ -302,11 +366,12 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn confirm_oral_approval(&self, request: RequestId) -> Result<request::Request, ClientError> {
+        let assent = Assent::confirm_oral(request);
         let request = request::ConfirmOralApprovalRequest {
             idempotency_key: new_key().to_string(),
             request_id: request.to_string(),
         };
-        present("request", unary!(self, RequestServiceClient, confirm_oral_approval, request)?.request)
+        present("request", signed!(self, RequestServiceClient, confirm_oral_approval, assent, request)?.request)
     }
 
     /// One request.
@@ -437,6 +502,8 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn register_principal(&self, new: NewPrincipal) -> Result<admin::Principal, ClientError> {
+        let key = key_of(&new.certificate)?;
+        let assent = Assent::register_principal(&new.principal, &key, &new.roles, new.unit.as_ref());
         let request = admin::RegisterPrincipalRequest {
             idempotency_key: new_key().to_string(),
             principal_id: new.principal.to_string(),
@@ -444,7 +511,7 @@ impl Client {
             roles: new.roles.iter().map(|role| role.name().to_owned()).collect(),
             unit_id: text(new.unit.as_ref().map(UnitId::as_str)),
         };
-        present("principal", unary!(self, AdminServiceClient, register_principal, request)?.principal)
+        present("principal", signed!(self, AdminServiceClient, register_principal, assent, request)?.principal)
     }
 
     /// Replaces a principal's key; the old one ends at once.
@@ -456,12 +523,13 @@ impl Client {
         principal: &PrincipalId,
         certificate: Bytes,
     ) -> Result<admin::Principal, ClientError> {
+        let assent = Assent::rotate_principal(principal, &key_of(&certificate)?);
         let request = admin::RotatePrincipalRequest {
             idempotency_key: new_key().to_string(),
             principal_id: principal.to_string(),
             certificate,
         };
-        present("principal", unary!(self, AdminServiceClient, rotate_principal, request)?.principal)
+        present("principal", signed!(self, AdminServiceClient, rotate_principal, assent, request)?.principal)
     }
 
     /// Ends a principal's access at once and for good.
@@ -706,10 +774,25 @@ impl Client {
 changes! { ClusterServiceClient,
     /// Proposes to replace a voter.
     propose_voter(cluster::ProposeVoterRequest);
-    /// Approves that a voter is replaced.
-    approve_voter(cluster::ApproveVoterRequest);
     /// Withdraws the replacement of a voter.
     withdraw_voter(cluster::WithdrawVoterRequest);
+}
+
+/// Voters, as somebody decides about them.
+impl Client {
+    /// Approves that a voter is replaced.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn approve_voter(&self, change: RecordSeq) -> Result<RecordSeq, ClientError> {
+        let listed = self.list_voter_changes().await?;
+        let row = listed.into_iter().find(|row| row.record_seq == change.0);
+        let row = row.ok_or_else(|| ClientError::Refused(Refusal::not_found(format!("replacement {change}"))))?;
+        let assent = Assent::approve_voter(change, NodeId(row.old_node_id), NodeId(row.new_node_id));
+        let request =
+            cluster::ApproveVoterRequest { idempotency_key: new_key().to_string(), proposal_record_seq: change.0 };
+        Ok(RecordSeq(signed!(self, ClusterServiceClient, approve_voter, assent, request)?.record_seq))
+    }
 }
 
 /// The compliance clock.

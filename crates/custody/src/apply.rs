@@ -12,6 +12,7 @@ use crate::{
     access::{self, Stop},
     activity::{self, AddPhase, CorrectActivity, SetMoment},
     approval::{self, AttestPaper, ConfirmOral, EnterOral},
+    assent::{self, Signed},
     case::{self, ArchiveCase, CloseCase, OpenCase, ReopenCase},
     clearance, clock,
     command::{
@@ -30,7 +31,7 @@ use crate::{
     leave,
     mandate::{self, ConfirmMandate, GiveMandate, RevokeMandate},
     notice, proposal, register, removal, request, session, statement,
-    tables::{CLUSTER, ClusterRow, PrincipalRow},
+    tables::{ASSENTS, CLUSTER, ClusterRow, PrincipalRow},
     transfer,
     unit_change::{self, ApproveUnitChange, WithdrawUnitChange},
     upload, viewlist, voters,
@@ -45,6 +46,8 @@ pub struct Context {
     pub wall: UnixMillis,
     /// Ledger position of the first record that this command appends.
     pub next_seq: RecordSeq,
+    /// The caller's signature over what they decide, where one came and is theirs.
+    pub signed: Option<Signed>,
 }
 
 /// What a command came to.
@@ -63,7 +66,7 @@ pub struct Applied {
 pub fn apply(rows: &mut dyn Rows, context: &Context, command: &Command) -> Result<Applied, RowError> {
     let mut overlay = Overlay::new(&*rows);
     let mut decision = Decision::new(&mut overlay, context, command)?;
-    match decide(&mut decision, command) {
+    match decision.check_assent(command).and_then(|()| decide(&mut decision, command)) {
         Ok(answer) => {
             let records = decision.records;
             let changes = overlay.into_changes();
@@ -517,6 +520,8 @@ pub(crate) struct Decision<'a> {
     items: Vec<ItemId>,
     subject: BTreeMap<Fact, Value>,
     records: Vec<Record>,
+    /// The decider's signature, until it is in a record.
+    assent: Option<Signed>,
 }
 
 impl<'a> Decision<'a> {
@@ -532,11 +537,37 @@ impl<'a> Decision<'a> {
         let wall = clock::read(&*rows)?.bounded_wall(context.wall);
         let stamp = stamp_of(&*rows, &context.actor)?;
         let (items, subject, records) = (Vec::new(), BTreeMap::new(), Vec::new());
-        Ok(Self { rows, wall, context, stamp, asked, items, subject, records })
+        Ok(Self { rows, wall, context, stamp, asked, items, subject, records, assent: None })
     }
 }
 
 impl Decision<'_> {
+    /// What takes the decider's signature has it, and it is not one that was used before. Nodes decide nothing of these.
+    fn check_assent(&mut self, command: &Command) -> Result<(), Stop> {
+        let Some(assent) = assent::asked(&*self.rows, command)? else { return Ok(()) };
+        let principal = self.authorize(self.asked)?;
+        let Some(signed) = &self.context.signed else { return Err(assent::missing(&assent).into()) };
+        if !assent::is_fresh(&clock::read(&*self.rows)?, self.wall, signed.signature.at) {
+            let message =
+                format!("what decides {} was signed at {}, and it is {}", assent.act(), signed.signature.at, self.wall);
+            let remedy = "decide again; where the clocks differ by more than an hour, set the one that is wrong";
+            return Err(Refusal::new(Reason::AssentMissing, "C5", message, remedy).into());
+        }
+        let used = (principal.id, signed.key.clone());
+        if ASSENTS.read(&*self.rows, &used)?.is_some() {
+            return Err(Refusal::new(
+                Reason::IdempotencyKeyReused,
+                "C5",
+                format!("the assent with key {} was used before", signed.key),
+                "decide again: each call draws a key of its own",
+            )
+            .into());
+        }
+        ASSENTS.write(self.rows, &used, &self.next_seq());
+        self.assent = Some(signed.clone());
+        Ok(())
+    }
+
     /// The principal that asks, where the table lets it do `act`.
     pub(crate) fn authorize(&self, act: Act) -> Result<PrincipalRow, Stop> {
         match &self.context.actor {
@@ -598,8 +629,15 @@ impl Decision<'_> {
         act: Act,
         rule: &str,
         items: Vec<ItemId>,
-        facts: BTreeMap<Fact, Value>,
+        mut facts: BTreeMap<Fact, Value>,
     ) -> RecordSeq {
+        // The first record of a decision is the decision's own.
+        if let Some(Signed { key, signature }) = self.assent.take() {
+            facts.insert(Fact::AssentKey, key.as_str().into());
+            facts.insert(Fact::AssentTime, signature.at.into());
+            facts.insert(Fact::AssentBy, signature.public_key.as_slice().into());
+            facts.insert(Fact::AssentSignature, signature.value.as_slice().into());
+        }
         let seq = self.next_seq();
         self.records.push(Record {
             wall: self.wall,

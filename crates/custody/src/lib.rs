@@ -8,6 +8,7 @@ pub mod access;
 pub mod act;
 pub mod apply;
 pub mod approval;
+pub mod assent;
 pub mod case;
 pub mod citation;
 pub mod clock;

@@ -410,6 +410,18 @@ pub enum Fact {
     /// What it signed or computed.
     #[n(216)]
     DeviceProof,
+    /// Key of the call that an assent names.
+    #[n(217)]
+    AssentKey,
+    /// The decider's key: SubjectPublicKeyInfo in DER.
+    #[n(218)]
+    AssentBy,
+    /// Their signature over the assent.
+    #[n(219)]
+    AssentSignature,
+    /// When they signed, by their own clock.
+    #[n(220)]
+    AssentTime,
     /// Removal to a classified carrier.
     #[n(200)]
     Removal,
@@ -446,6 +458,10 @@ impl Fact {
             Self::MediaType => "media_type",
             Self::DeviceScheme => "device_scheme",
             Self::DeviceProof => "device_proof",
+            Self::AssentKey => "assent_key",
+            Self::AssentBy => "assent_by",
+            Self::AssentSignature => "assent_signature",
+            Self::AssentTime => "assent_time",
             Self::FileName => "file_name",
             Self::RecordedStart => "recorded_start",
             Self::RecordedEnd => "recorded_end",

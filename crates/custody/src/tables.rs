@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use minicbor::bytes::ByteVec;
 use strongroom_types::{
     ActivityId, BatchId, CaseId, ChunkDigest, ChunkIndex, ClusterId, CorrectionId, DeviceId, DiskId, DrawId, HoldId,
-    ItemDigest, ItemId, KeyHash, MediaType, NameDigest, NodeId, PlacementEpoch, PrincipalId, ProfileName, RecordSeq,
-    RemovalId, RequestId, Role, SessionId, Sha256Digest, ShardIndex, SubtreeValue, UnitId, UnixMillis, UploadEpoch,
-    VolumeId, rows::Table,
+    IdempotencyKey, ItemDigest, ItemId, KeyHash, MediaType, NameDigest, NodeId, PlacementEpoch, PrincipalId,
+    ProfileName, RecordSeq, RemovalId, RequestId, Role, SessionId, Sha256Digest, ShardIndex, SubtreeValue, UnitId,
+    UnixMillis, UploadEpoch, VolumeId, rows::Table,
 };
 
 use crate::{
@@ -97,6 +97,8 @@ pub const ITEM_TIMES: Table<ItemId, ItemTimesRow> = Table::new(51, "item_times")
 pub const NAME_COUNTS: Table<NameDigest, u64> = Table::new(73, "name_counts");
 /// The number of an item among those of its name.
 pub const NAME_NUMBERS: Table<ItemId, NameNumber> = Table::new(74, "name_numbers");
+/// Assents that were used, by whose and the call's key, with the record of the decision: none counts twice.
+pub const ASSENTS: Table<(PrincipalId, IdempotencyKey), RecordSeq> = Table::new(89, "assents");
 /// Interruption records of a unit, newest first: [`newest_first`] of the record's sequence.
 pub const INTERRUPTIONS: Table<(UnitId, u64), InterruptionRow> = Table::new(52, "interruptions");
 /// Exemptions of a unit, newest first.

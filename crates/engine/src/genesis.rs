@@ -68,5 +68,5 @@ impl Genesis {
 
 fn idempotency(genesis: [u8; 32], step: usize) -> Idempotency {
     let key = format!("genesis-{step}").parse().expect("a short name without control characters");
-    Idempotency { key, request: CommandDigest::new(genesis) }
+    Idempotency { key, request: CommandDigest::new(genesis), assent: None }
 }

@@ -7,15 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::bytes::ByteVec;
 use strongroom_custody::{
-    Act, Actor, Fact, Record, Stamp, Value,
+    Act, Actor, Context, Fact, Record, Stamp, Value,
     access::{self, Stop},
+    assent::{self, Signature, Signed},
     clock,
     disposal::{DiskOfNode, ExecuteDisposal},
     draw::{self, CommitDraw, RecordDraw},
     erasure::{self, AttestKeys, NoteErasure},
     removal::ExecuteRemoval,
     tables,
-    tables::{ManifestRun, ManifestStep},
+    tables::{CLUSTER, ManifestRun, ManifestStep},
     upload,
     voters::{self, ApproveVoter, ProposeVoter, VotersNow},
 };
@@ -72,6 +73,9 @@ pub struct Idempotency {
     /// Digest of the request as the caller made it.
     #[n(1)]
     pub request: CommandDigest,
+    /// The caller's signature over what they decide, where they decide something (ADR 0020).
+    #[n(2)]
+    pub assent: Option<Signature>,
 }
 
 /// Everything that can be asked of the state.
@@ -265,7 +269,7 @@ fn decide_custody(
         Err(refusal) => return refuse(rows, envelope, refusal),
     };
     let command = filled.as_ref().unwrap_or(command);
-    let context = context_of(rows, envelope)?;
+    let context = Context { signed: signed(rows, envelope, command)?, ..context_of(rows, envelope)? };
     let applied = strongroom_custody::apply(rows, &context, command)?;
     append(rows, &envelope.seed, &applied.records)?;
     if applied.outcome.is_ok() {
@@ -519,12 +523,27 @@ const fn is_recorded(command: &topology::Command) -> bool {
     }
 }
 
-fn context_of(rows: &dyn Rows, envelope: &Envelope) -> Result<strongroom_custody::Context, RowError> {
-    Ok(strongroom_custody::Context {
+fn context_of(rows: &dyn Rows, envelope: &Envelope) -> Result<Context, RowError> {
+    Ok(Context {
         actor: envelope.actor.clone(),
         wall: envelope.wall,
         next_seq: RecordSeq(tree::size(rows)?),
+        signed: None,
     })
+}
+
+/// The caller's signature, where it is theirs and over exactly this decision.
+fn signed(
+    rows: &dyn Rows,
+    envelope: &Envelope,
+    command: &strongroom_custody::Command,
+) -> Result<Option<Signed>, RowError> {
+    let (Actor::Client(by), Some(idempotency)) = (&envelope.actor, &envelope.idempotency) else { return Ok(None) };
+    let (Some(signature), Some(cluster)) = (&idempotency.assent, CLUSTER.read(rows, &())?) else { return Ok(None) };
+    let Some(asked) = assent::asked(rows, command)? else { return Ok(None) };
+    let text = asked.text(cluster.cluster, &idempotency.key, signature.at);
+    let signed = || Signed { key: idempotency.key.clone(), signature: signature.clone() };
+    Ok(assent::is_signed(by, &text, signature).then(signed))
 }
 
 fn only_nodes(what: &str) -> Refusal {

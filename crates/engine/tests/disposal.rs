@@ -1,9 +1,12 @@
 //! A disposal from the proposal to the certificate, through the replicated machine and real disks: what is proved where,
 //! and what is refused on the way.
 
+mod people;
+
 use std::{collections::BTreeMap, fmt::Debug, path::Path, str::FromStr};
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use people::key;
 use strongroom_custody::{
     Actor, Command as Custody,
     clock::{self, Reading},
@@ -50,12 +53,6 @@ const REMOVAL: RemovalId = RemovalId(1);
 
 fn id<T: FromStr<Err: Debug>>(text: &str) -> T {
     text.parse().expect("a name")
-}
-
-fn key(role: Role) -> KeyHash {
-    let mut bytes = [0xee; 32];
-    bytes[..role.name().len()].copy_from_slice(role.name().as_bytes());
-    KeyHash::new(bytes)
 }
 
 fn item(number: u8) -> ItemId {
@@ -160,7 +157,9 @@ impl World {
 
     fn apply(&mut self, actor: Actor, command: Command) -> Result<Answer, Refusal> {
         self.draws = self.draws.wrapping_add(1);
-        let envelope = Envelope { command, actor, wall: self.wall, seed: [self.draws; 32], idempotency: None };
+        let fresh = format!("draw-{}-{}", self.wall.0, self.draws);
+        let idempotency = people::signing(&self.rows, &actor, &command, None, &fresh);
+        let envelope = Envelope { command, actor, wall: self.wall, seed: [self.draws; 32], idempotency };
         match Machine.apply(&mut self.rows, &envelope).expect("rows can be read") {
             Outcome::Done(answer) => Ok(answer),
             Outcome::Refused(refusal) => Err(refusal),

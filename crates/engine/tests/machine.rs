@@ -1,8 +1,11 @@
 //! The replicated machine from the outside: what it answers twice, what it records, and which checkpoints it takes.
 
+mod people;
+
 use std::{collections::BTreeMap, fmt::Debug, str::FromStr};
 
 use aws_lc_rs::signature::Ed25519KeyPair;
+use people::key;
 use proptest::prelude::*;
 use strongroom_custody::{
     Act, Actor, Fact, Record,
@@ -40,12 +43,6 @@ const DAY: i64 = 24 * 3600 * 1000;
 
 fn id<T: FromStr<Err: Debug>>(text: &str) -> T {
     text.parse().expect("a name")
-}
-
-fn key(role: Role) -> KeyHash {
-    let mut bytes = [0xee; 32];
-    bytes[..role.name().len()].copy_from_slice(role.name().as_bytes());
-    KeyHash::new(bytes)
 }
 
 fn client(role: Role) -> Actor {
@@ -159,7 +156,7 @@ fn label(number: u8, value: &str) -> Command {
 }
 
 fn once(key: &str, request: u8) -> Idempotency {
-    Idempotency { key: id(key), request: CommandDigest::new([request; 32]) }
+    Idempotency { key: id(key), request: CommandDigest::new([request; 32]), assent: None }
 }
 
 struct Cluster {
@@ -202,6 +199,8 @@ impl Cluster {
 
     fn envelope(&mut self, actor: &Actor, command: Command, idempotency: Option<Idempotency>) -> Envelope {
         self.draws = self.draws.wrapping_add(1);
+        let fresh = format!("draw-{}-{}", self.wall.0, self.draws);
+        let idempotency = people::signing(&self.rows, actor, &command, idempotency, &fresh);
         Envelope { command, actor: actor.clone(), wall: self.wall, seed: [self.draws; 32], idempotency }
     }
 

@@ -541,7 +541,7 @@ impl RaftCatalog {
         let drawn: [u8; 16] = self.system.draw();
         let text: String = drawn.iter().map(|byte| format!("{byte:02x}")).collect();
         let key = text.parse().expect("hexadecimal digits are a name");
-        Idempotency { key, request: CommandDigest::new([0; 32]) }
+        Idempotency { key, request: CommandDigest::new([0; 32]), assent: None }
     }
 }
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::Stream;
 use rustls::{CertificateError, ServerConfig};
 use strongroom_proto::status;
@@ -24,7 +25,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tonic::Status;
 use tonic::transport::server::Connected;
 
-use crate::pki::{PkiError, inspect};
+use crate::pki::{PkiError, inspect, public_key_of_certificate};
 
 /// Read ahead under TLS. rustls asks for 4 to 16 KiB at a time; this cuts the receive calls tenfold.
 pub(crate) const READ_AHEAD_BYTES: usize = 256 << 10;
@@ -99,6 +100,8 @@ impl std::fmt::Display for HandshakeFault {
 pub struct PeerIdentity {
     /// The key that the certificate speaks for and that the handshake proved.
     pub key: KeyHash,
+    /// The same key whole: SubjectPublicKeyInfo in DER.
+    pub public_key: Bytes,
     /// The certificate's common name: for people to read, never for a decision.
     pub subject: String,
     /// Where from.
@@ -263,7 +266,15 @@ fn identify(stream: &TlsStream<BufReader<TcpStream>>, address: SocketAddr) -> Re
     let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let certificate = certificates.first().ok_or(HandshakeFault::NoCertificate)?;
     let facts = inspect(certificate).map_err(|error: PkiError| HandshakeFault::Other(error.to_string()))?;
-    Ok(PeerIdentity { key: facts.key_hash, subject: facts.subject, address, certificate_not_after: facts.not_after })
+    let public_key =
+        public_key_of_certificate(certificate).map_err(|error: PkiError| HandshakeFault::Other(error.to_string()))?;
+    Ok(PeerIdentity {
+        key: facts.key_hash,
+        public_key: public_key.into(),
+        subject: facts.subject,
+        address,
+        certificate_not_after: facts.not_after,
+    })
 }
 
 fn fault(error: &io::Error) -> HandshakeFault {

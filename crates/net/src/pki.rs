@@ -18,7 +18,9 @@ use sha2::{Digest, Sha256};
 use strongroom_types::{ClusterId, NodeId, UnixMillis};
 use zeroize::Zeroizing;
 
-pub use certificate::{CertificateFacts, CertificateUse, IssuedBy, inspect, key_hash_of_certificate};
+pub use certificate::{
+    CertificateFacts, CertificateUse, IssuedBy, inspect, key_hash_of_certificate, public_key_of_certificate,
+};
 pub use files::{write_private, write_public};
 pub use statement::{StatementKey, statement_key_of};
 

@@ -61,6 +61,14 @@ pub enum TlsError {
         /// What rustls said.
         detail: String,
     },
+    /// A key that signs no assent.
+    #[error("could not sign with the key in {path}: {detail}")]
+    Sign {
+        /// The key file.
+        path: PathBuf,
+        /// What rustls said.
+        detail: String,
+    },
     /// An authority that rustls does not take.
     #[error("could not use the authority's certificate: {detail}")]
     Authority {
@@ -90,6 +98,13 @@ impl TlsTime {
     #[must_use]
     pub fn of(clock: Arc<dyn Clock>) -> Self {
         Self(Arc::new(ClockTime(clock)))
+    }
+
+    /// The time now; the beginning of 1970 where the machine's clock stands before it.
+    #[must_use]
+    pub fn now(&self) -> UnixMillis {
+        let seconds = self.0.current_time().map_or(0, |time| time.as_secs());
+        UnixMillis(i64::try_from(seconds).unwrap_or(i64::MAX / 1000).saturating_mul(1000))
     }
 }
 
@@ -210,6 +225,20 @@ impl CertificateFiles {
     #[must_use]
     pub fn facts(&self) -> CertificateFacts {
         self.current.read().unwrap_or_else(PoisonError::into_inner).facts.clone()
+    }
+
+    /// Signs with the certificate's key: ECDSA as DER, or Ed25519.
+    ///
+    /// # Errors
+    /// [`TlsError`] where the key is of another kind, or does not sign.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, TlsError> {
+        const SCHEMES: [SignatureScheme; 3] =
+            [SignatureScheme::ECDSA_NISTP256_SHA256, SignatureScheme::ECDSA_NISTP384_SHA384, SignatureScheme::ED25519];
+        let failed = |detail: String| TlsError::Sign { path: self.key.clone(), detail };
+        let signing = self.signing();
+        let signer =
+            signing.key.choose_scheme(&SCHEMES).ok_or_else(|| failed("its kind signs nothing here".to_owned()))?;
+        signer.sign(message).map_err(|error| failed(error.to_string()))
     }
 
     fn signing(&self) -> Arc<CertifiedKey> {

@@ -1,4 +1,5 @@
-//! What every handler of a client's call does: learn who calls, look with their rights, submit with their key, answer.
+//! What every handler of a client's call does: learn who calls and what they signed, look with their rights, submit with their
+//! key, answer.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -7,6 +8,7 @@ use sha2::{Digest, Sha256};
 use strongroom_custody::{
     self as custody, Act, Actor,
     access::{self, Stop},
+    assent::Signature,
     citation,
     tables::{PRINCIPALS_BY_KEY, PrincipalRow},
 };
@@ -15,9 +17,9 @@ use strongroom_engine::{
     catalog::{broken, refusal_of},
 };
 use strongroom_net::listen::{PeerIdentity, identity_of};
-use strongroom_proto::{convert, status};
-use strongroom_types::{CommandDigest, ItemId, KeyHash, Reason, Refusal};
-use tonic::{Request, Status};
+use strongroom_proto::{ASSENT_HEADER, convert, status};
+use strongroom_types::{CommandDigest, ItemId, KeyHash, Reason, Refusal, UnixMillis};
+use tonic::{Request, Status, metadata::MetadataValue};
 
 use crate::{
     metrics,
@@ -25,6 +27,9 @@ use crate::{
     refusals::{AtEdge, Refusals},
     streams::Streams,
 };
+
+/// Longest signature of a caller: an ECDSA one over P-384 takes at most 104 bytes.
+const SIGNATURE_BYTES_MAX: usize = 256;
 
 /// The parts that handlers share. Cheap to clone.
 #[derive(Clone)]
@@ -37,10 +42,12 @@ pub(crate) struct Edge {
 }
 
 /// Who calls: a key that the handshake proved. Who that is and what they may do are rows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) key: KeyHash,
     source: IpAddr,
+    /// What they signed, where the call decides something.
+    assent: Option<Signature>,
 }
 
 impl Caller {
@@ -105,12 +112,16 @@ impl Edge {
         request: &Request<T>,
     ) -> impl Future<Output = Result<Caller, Status>> + Send + use<'a, T> {
         let identity = identity_of(request);
+        let signature = request.metadata().get_bin(ASSENT_HEADER).map(MetadataValue::to_bytes);
         async move {
             let identity = identity?;
             self.refuse_ended(&identity)?;
             self.refuse_unsettled()?;
             if self.is_registered(&identity.key).await.map_err(|refusal| answer(&refusal))? {
-                return Ok(Caller { key: identity.key, source: identity.address.ip() });
+                // What is no signature is told as none: where one is needed, the call is refused for it.
+                let assent =
+                    signature.and_then(Result::ok).and_then(|bytes| signature_of(&identity.public_key, &bytes));
+                return Ok(Caller { key: identity.key, source: identity.address.ip(), assent });
             }
             self.refusals.unknown_key(identity.address.ip());
             Err(answer(&access::unknown(&identity.key)))
@@ -200,6 +211,7 @@ impl Edge {
         command: custody::Command,
         idempotency: Idempotency,
     ) -> Result<custody::Answer, Status> {
+        let idempotency = Idempotency { assent: caller.assent.clone(), ..idempotency };
         let submitted = self.catalog().submit(caller.actor(), command.into(), Some(idempotency)).await;
         match submitted.map_err(|refusal| self.answer(refusal))? {
             Answer::Custody(given) => Ok(given),
@@ -224,6 +236,16 @@ impl Edge {
     pub(crate) async fn rows(&self) -> Result<Snapshot, Status> {
         self.catalog().read().await.map_err(|refusal| answer(&refusal))
     }
+}
+
+/// A caller's signature: eight bytes of the signer's time, then the signature (`ASSENT_HEADER`).
+fn signature_of(public_key: &[u8], bytes: &[u8]) -> Option<Signature> {
+    let (at, value) = bytes.split_first_chunk()?;
+    (value.len() <= SIGNATURE_BYTES_MAX).then(|| Signature {
+        public_key: public_key.to_vec().into(),
+        value: value.to_vec().into(),
+        at: UnixMillis(i64::from_be_bytes(*at)),
+    })
 }
 
 /// The one way in which a refusal leaves the node.
@@ -256,7 +278,7 @@ pub(crate) fn idempotency(key: &str, request: CommandDigest) -> Result<Idempoten
         )));
     }
     let key = convert::parsed("idempotency_key", key).map_err(|refusal| answer(&refusal))?;
-    Ok(Idempotency { key, request })
+    Ok(Idempotency { key, request, assent: None })
 }
 
 /// Takes the idempotency key out of a request and binds it to the rest.

@@ -28,7 +28,7 @@ use strongroom_proto::{
     },
     status,
 };
-use strongroom_types::{Reason, limits};
+use strongroom_types::{Assent, Reason, limits};
 use tonic::{Code, Status, transport::Channel};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,7 +176,22 @@ async fn asks_and_approves(cluster: &mut Cluster, items: &[&Bytes]) -> String {
     assert_eq!(reason(&refused), Reason::ApprovalMissing);
     let mut approver = RequestServiceClient::new(cluster.channel("approver", 2));
     let approve = ApproveRequestRequest { idempotency_key: "approve".to_owned(), request_id: asked.request_id.clone() };
-    let approved = approver.approve_request(approve).await.expect("approved").into_inner().request.expect("there");
+    // Whoever decides signs it: a node cannot approve in somebody's name.
+    let unsigned = approver.approve_request(approve.clone()).await.expect_err("nobody signed");
+    assert_eq!(reason(&unsigned), Reason::AssentMissing);
+    let named = asked.item_ids.iter().map(|item| item.as_ref().try_into().expect("an id"));
+    let assent = Assent::approve_request(
+        asked.request_id.parse().expect("a number"),
+        &asked.requester,
+        "copy",
+        named,
+        &asked.fields,
+    );
+    let stolen = cluster.signed("legal", &assent, "approve", approve.clone());
+    let refused = approver.approve_request(stolen).await.expect_err("another person signed");
+    assert_eq!(reason(&refused), Reason::AssentMissing);
+    let signed = cluster.signed("approver", &assent, "approve", approve);
+    let approved = approver.approve_request(signed).await.expect("approved").into_inner().request.expect("there");
     assert_eq!(approved.state(), RequestState::Approved);
     assert!(approved.missing.is_empty());
     asked.request_id

@@ -122,5 +122,9 @@ pub mod peer {
 /// Header of every answer of a trial cluster: whoever looks at it is told that it keeps no evidence.
 pub const TRIAL_HEADER: &str = "strongroom-trial";
 
+/// Metadata of a call that decides something: the caller's time (milliseconds since 1970, eight bytes, big-endian), then their
+/// signature over the [`strongroom_types::Assent`] of that time by the key of their certificate.
+pub const ASSENT_HEADER: &str = "strongroom-assent-bin";
+
 /// The descriptors of every service, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/strongroom.bin"));

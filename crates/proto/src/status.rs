@@ -43,7 +43,8 @@ pub const fn code(reason: Reason) -> Code {
         | Reason::OutsideUnit
         | Reason::SamePerson
         | Reason::OutsideGrant
-        | Reason::NotYourStep => Code::PermissionDenied,
+        | Reason::NotYourStep
+        | Reason::AssentMissing => Code::PermissionDenied,
         Reason::ApprovalMissing
         | Reason::ActUnspecified
         | Reason::GrantEnded

@@ -4,6 +4,7 @@
 //! where it is parsed, numbers where they are built. It does no I/O, reads no clock and starts no thread; the
 //! two seams it owns ([`clock::Clock`], [`rows::Rows`]) are traits whose real sides live higher up.
 
+pub mod assent;
 pub mod clock;
 pub mod digest;
 pub mod erase;
@@ -19,6 +20,7 @@ pub mod time;
 
 mod cbor;
 
+pub use assent::{Assent, MandateTerms};
 pub use clock::Clock;
 pub use digest::{
     ChunkDigest, CommandDigest, DrawCommitment, DrawDigest, DrawSeed, DrawShare, ItemDigest, KeyHash, NameDigest,

@@ -159,6 +159,8 @@ reasons! {
     170 Removed "REMOVED" RefusedByPolicy "该资料已移至涉密载体";
     /// What the receiver of a carrier has to sign is not signed, or the signature is not over it.
     171 SignatureInvalid "SIGNATURE_INVALID" RefusedByPolicy "接收人尚未签名，或者签名与内容不符";
+    /// Whoever decides did not sign it with the key of their certificate, or signed something else.
+    172 AssentMissing "ASSENT_MISSING" RefusedByPolicy "此项决定须由本人以其证书密钥签署，缺少签署或者签署的不是此项决定";
 }
 
 impl fmt::Display for Reason {

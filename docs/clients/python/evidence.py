@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A small client of Strongroom in another language: sends an original, asks for it, receives it once approved.
+"""A small client of Strongroom in another language: sends an original, asks for it, approves, receives it.
 
 docs/clients/python.md says how to make the generated code that is imported here and how to run this.
 
@@ -7,7 +7,8 @@ What any client must do, and this one does:
 - keep the idempotency key of a call until the call is answered, and repeat the call with the same key at another node;
 - send an upload from where the node says, and never assume more than the committed bytes;
 - believe a receipt or a copy only after comparing digests with bytes of its own;
-- sync a receipt or a copy, and the folder that it is in, before saying that it is there.
+- sync a receipt or a copy, and the folder that it is in, before saying that it is there;
+- sign what it decides, with the key of its own certificate: a node that passes a decision on is not believed about whose it is.
 
 What this one leaves out: it keeps the keys in memory, so an upload does not survive the client. `strongroom ingest` writes
 them to a file, durably, before its first call.
@@ -24,6 +25,8 @@ import time
 import uuid
 
 import grpc
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
@@ -200,6 +203,33 @@ def do_submit(cluster, arguments):
     return {"request": answer.request.request_id, "missing": list(answer.request.missing)}
 
 
+def assent(key_file, cluster_id, key, act, lines):
+    """The metadata of a call that decides: the time, then a signature over the assent, plain text that names decision and call."""
+    now = int(time.time() * 1000)
+    text = ["strongroom assent v1", f"cluster {cluster_id}", f"key {key}", f"time {now}", f"act {act}"]
+    text += [f"{name} {value}".replace("\r", " ").replace("\n", " ") for name, value in lines]
+    print("you sign:", *text, sep="\n  ", file=sys.stderr)
+    signer = serialization.load_pem_private_key(pathlib.Path(key_file).read_bytes(), password=None)
+    # P-256 with SHA-256, as `strongroom pki` makes keys; P-384 goes with SHA-384, and Ed25519 names no hash.
+    signature = signer.sign("".join(line + "\n" for line in text).encode(), ec.ECDSA(hashes.SHA256()))
+    return (("strongroom-assent-bin", now.to_bytes(8, "big", signed=True) + signature),)
+
+
+def do_approve(cluster, arguments):
+    asking = request.ShowRequestRequest(request_id=arguments.request)
+    shown = cluster.call(lambda channel: request_grpc.RequestServiceStub(channel).ShowRequest(asking)).request
+    asks_for = request.Act.Name(shown.act).removeprefix("ACT_").lower()
+    lines = [("request", shown.request_id), ("requester", shown.requester), ("asks-for", asks_for)]
+    lines += [("item", item.hex()) for item in shown.item_ids]
+    lines += [("field", f"{name} {value}") for name, value in sorted(shown.fields.items())]
+    approval = request.ApproveRequestRequest(idempotency_key=new_key(), request_id=shown.request_id)
+    metadata = assent(arguments.key, arguments.cluster, approval.idempotency_key, "request.approve", lines)
+    answer = cluster.call(
+        lambda channel: request_grpc.RequestServiceStub(channel).ApproveRequest(approval, metadata=metadata)
+    )
+    return {"request": answer.request.request_id, "missing": list(answer.request.missing)}
+
+
 def receive(cluster, session, item, folder):
     """Writes one original; nothing has its final name before its digest was compared."""
     path = folder / pathlib.Path(item.file_name).name
@@ -279,6 +309,10 @@ def main():
     command.add_argument("item", nargs="+")
     command.add_argument("--reason", required=True)
     command.set_defaults(run=do_submit)
+    command = commands.add_parser("approve", help="approve a request, signed with your certificate's key")
+    command.add_argument("request")
+    command.add_argument("--cluster", required=True, metavar="ID", help="the cluster's id, as your context names it")
+    command.set_defaults(run=do_approve)
     command = commands.add_parser("receive", help="receive what an approved request grants")
     command.add_argument("request")
     command.add_argument("--to", required=True, metavar="DIR")

@@ -4,10 +4,10 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use strongroom_client::Client;
 use strongroom_proto::cluster::{
-    ApproveVoterRequest, BadShard, DiskStatus, NodeStatus, Outage, PlanVoterResponse, ProposeVoterRequest,
-    ShowClockResponse, ShowStatusResponse, VolumeStatus, VoterChange, WithdrawVoterRequest,
+    BadShard, DiskStatus, NodeStatus, Outage, PlanVoterResponse, ProposeVoterRequest, ShowClockResponse,
+    ShowStatusResponse, VolumeStatus, VoterChange, WithdrawVoterRequest,
 };
-use strongroom_types::{NodeId, limits};
+use strongroom_types::{NodeId, RecordSeq, limits};
 
 use crate::failure::Failure;
 use crate::output::{Output, short_size};
@@ -112,10 +112,7 @@ impl Voter {
                 let record = client.propose_voter(request).await?;
                 (record.0, record)
             }
-            Self::Approve { record } => {
-                let request = ApproveVoterRequest { proposal_record_seq: record, ..Default::default() };
-                (record, client.approve_voter(request).await?)
-            }
+            Self::Approve { record } => (record, client.approve_voter(RecordSeq(record)).await?),
             Self::Withdraw { record, reason } => {
                 let request = WithdrawVoterRequest { proposal_record_seq: record, reason, ..Default::default() };
                 (record, client.withdraw_voter(request).await?)

@@ -168,7 +168,7 @@ pub(crate) async fn whoever_leaves_takes_their_access_along(world: &World, origi
     // The requester: nobody is left for whom the footage would be fetched.
     let (name, shown) = world.register(&[Role::Legal], None);
     let request = submit(world, &world.client(&shown, 3), Act::Copy, &originals.item).await.expect("legal may ask");
-    approve(world, &world.role(Role::Approver, 0), &request).await.expect("the approver may approve");
+    approve(world, &world.of_role(Role::Approver), 0, &request).await.expect("the approver may approve");
     let archivist = world.role(Role::Archivist, 4);
     let session = copy_out(world, &archivist, &request).await.expect("approved");
     originals.arrive(&archivist, &session).await;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use strongroom_net::tls::{CertificateFiles, TlsTime};
 use strongroom_proto::access::{
     BeginCopyOutRequest, BeginCopyOutResponse, BeginViewRequest, BeginViewResponse, EndSessionRequest,
     EndSessionResponse, ReadRequest,
@@ -11,12 +12,12 @@ use strongroom_proto::request::{
     Act, ApproveRequestRequest, ApproveRequestResponse, RejectRequestRequest, RejectRequestResponse,
     SubmitRequestRequest, SubmitRequestResponse,
 };
-use strongroom_types::Role;
+use strongroom_types::{Assent, Role};
 use tonic::Status;
 use tonic::transport::Channel;
 
-use crate::wire::ask;
-use crate::world::World;
+use crate::wire::{ask, ask_signed};
+use crate::world::{Shown, World};
 
 pub(crate) const SUBMIT: &str = "/strongroom.request.v1.RequestService/SubmitRequest";
 pub(crate) const APPROVE: &str = "/strongroom.request.v1.RequestService/ApproveRequest";
@@ -40,9 +41,33 @@ pub(crate) async fn submit(world: &World, who: &Channel, act: Act, item: &Bytes)
     Ok(answer.request.expect("a request").request_id)
 }
 
-pub(crate) async fn approve(world: &World, who: &Channel, request: &str) -> Result<(), Status> {
-    let message = ApproveRequestRequest { idempotency_key: world.fresh("approve"), request_id: request.to_owned() };
-    ask::<_, ApproveRequestResponse>(who, APPROVE, message).await.map(|_| ())
+pub(crate) async fn approve(world: &World, who: &Shown, node: usize, request: &str) -> Result<(), Status> {
+    let key = world.fresh("approve");
+    let signature = assent(world, who, &key, request);
+    let message = ApproveRequestRequest { idempotency_key: key, request_id: request.to_owned() };
+    let channel = world.client(who, node);
+    ask_signed::<_, ApproveRequestResponse>(&channel, APPROVE, message, Some(&signature)).await.map(|_| ())
+}
+
+/// What somebody signs who approves a request in the call with this key.
+pub(crate) fn assent(world: &World, who: &Shown, key: &str, request: &str) -> Vec<u8> {
+    let shown = world.cluster.json(&["request", "show", request]);
+    let items = shown["items"].as_array().expect("items").iter();
+    let items = items.map(|item| item.as_str().expect("an id").parse().expect("an id"));
+    let act = shown["act"].as_str().expect("an act");
+    let fields = shown["fields"].as_object().expect("fields").iter();
+    let fields = fields.map(|(name, value)| (name.clone(), value.as_str().expect("a text").to_owned())).collect();
+    let requester = shown["requester"].as_str().expect("somebody");
+    let number = request.parse().expect("a number");
+    sign(world, who, key, &Assent::approve_request(number, requester, act, items, &fields))
+}
+
+/// Somebody's signature over what they decide in the call with this key.
+pub(crate) fn sign(world: &World, who: &Shown, key: &str, asked: &Assent) -> Vec<u8> {
+    let now = TlsTime::system().now();
+    let text = asked.text(world.genesis.create.cluster.cluster, &key.parse().expect("a key"), now);
+    let own = CertificateFiles::open(&who.certificate, &who.key).expect("opens");
+    [&now.0.to_be_bytes(), &own.sign(text.as_bytes()).expect("signs")[..]].concat()
 }
 
 pub(crate) async fn reject(world: &World, who: &Channel, request: &str) -> Result<(), Status> {
@@ -54,7 +79,7 @@ pub(crate) async fn reject(world: &World, who: &Channel, request: &str) -> Resul
 /// A request of legal's that the approver approved.
 pub(crate) async fn granted(world: &World, act: Act, item: &Bytes) -> String {
     let request = submit(world, &world.role(Role::Legal, 0), act, item).await.expect("legal may ask");
-    approve(world, &world.role(Role::Approver, 1), &request).await.expect("the approver may approve");
+    approve(world, &world.of_role(Role::Approver), 1, &request).await.expect("the approver may approve");
     request
 }
 

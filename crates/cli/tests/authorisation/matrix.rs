@@ -76,7 +76,9 @@ fn is_no_question_of_roles(answer: &Result<(), Status>) -> bool {
     let refusal = to_refusal(status);
     match refusal.reason.kind() {
         ErrorKind::FixYourRequest => true,
-        ErrorKind::RefusedByPolicy => matches!(refusal.reason, Reason::ApprovalMissing | Reason::WrongState),
+        ErrorKind::RefusedByPolicy => {
+            matches!(refusal.reason, Reason::ApprovalMissing | Reason::WrongState | Reason::AssentMissing)
+        }
         ErrorKind::TryAgain => refusal.reason == Reason::ReceiptPending,
         ErrorKind::WeAreBroken => false,
     }

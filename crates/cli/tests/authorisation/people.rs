@@ -22,15 +22,15 @@ const PROFILE: &str = include_str!("../../../../profiles/dev.toml");
 
 pub(crate) async fn one_person_takes_one_step(world: &World) {
     let item = world.ingest(&bytes(1000, 21));
-    let (_, jack) = world.register(&[Role::Legal, Role::Approver, Role::Head, Role::Archivist, Role::UnitHead], None);
-    let jack = world.client(&jack, 5);
+    let (_, shown) = world.register(&[Role::Legal, Role::Approver, Role::Head, Role::Archivist, Role::UnitHead], None);
+    let jack = world.client(&shown, 5);
     for act in [Act::Copy, Act::View] {
         let own = submit(world, &jack, act, &item).await.expect("legal may ask");
-        assert_eq!(refused("own request approved", approve(world, &jack, &own).await), Reason::SamePerson);
+        assert_eq!(refused("own request approved", approve(world, &shown, 5, &own).await), Reason::SamePerson);
         assert_eq!(refused("own request rejected", reject(world, &jack, &own).await), Reason::SamePerson);
-        approve(world, &world.role(Role::Head, 0), &own).await.expect("another may");
+        approve(world, &world.of_role(Role::Head), 0, &own).await.expect("another may");
         let request = submit(world, &world.role(Role::Legal, 1), act, &item).await.expect("legal may ask");
-        approve(world, &jack, &request).await.expect("an approver");
+        approve(world, &shown, 5, &request).await.expect("an approver");
         for (what, id) in [("own request", &own), ("own approval", &request)] {
             let begun = match act {
                 Act::View => view(world, &jack, id, &item).await,
@@ -45,16 +45,17 @@ pub(crate) async fn rights_end_at_the_unit(world: &World) {
     let item = world.ingest(&bytes(1000, 22));
     let unit = world.fresh("unit");
     world.cluster.done(&["unit", "add", &unit, "--name", "another", "--profile", "dev"]);
-    let of_unit = |role| world.client(&world.register(&[role], Some(&unit)).1, 4);
+    let shown = |role| world.register(&[role], Some(&unit)).1;
+    let of_unit = |role| world.client(&shown(role), 4);
     let outside = Reason::OutsideUnit;
 
-    let (archivist, legal, approver) = (of_unit(Role::Archivist), of_unit(Role::Legal), of_unit(Role::Approver));
+    let (archivist, legal, approver) = (of_unit(Role::Archivist), of_unit(Role::Legal), shown(Role::Approver));
     let request = granted(world, Act::Copy, &item).await;
     assert_eq!(refused("copy", copy_out(world, &archivist, &request).await), outside);
     assert_eq!(refused("standing view", view(world, &legal, "", &item).await), outside);
     assert_eq!(refused("submit", submit(world, &legal, Act::Copy, &item).await), outside);
     let pending = submit(world, &world.role(Role::Legal, 0), Act::Copy, &item).await.expect("legal may ask");
-    assert_eq!(refused("approve", approve(world, &approver, &pending).await), outside);
+    assert_eq!(refused("approve", approve(world, &approver, 4, &pending).await), outside);
     let show = ShowItemRequest { item_id: item.clone() };
     let shown: Result<ShowItemResponse, _> = ask(&legal, "/strongroom.catalog.v1.CatalogService/ShowItem", show).await;
     assert_eq!(refused("show", shown), outside);

@@ -6,6 +6,7 @@ use std::fs;
 
 use bytes::Bytes;
 use prost::Message;
+use strongroom_net::pki::key_hash_of_certificate;
 use strongroom_proto::access::{
     BeginCopyOutRequest, BeginCopyOutResponse, BeginViewRequest, BeginViewResponse, EndSessionRequest,
     EndSessionResponse,
@@ -25,12 +26,12 @@ use strongroom_proto::request::{
     SubmitRequestResponse,
 };
 use strongroom_testkit::bytes;
-use strongroom_types::{Reason, Role};
+use strongroom_types::{Assent, Reason, Role};
 use tonic::transport::Channel;
 
 use crate::calls::original;
-use crate::grants::{APPROVE, COPY_OUT, END, REJECT, SUBMIT, VIEW, granted, submission, submit};
-use crate::wire::{ask, call_all, refused};
+use crate::grants::{APPROVE, COPY_OUT, END, REJECT, SUBMIT, VIEW, assent, granted, sign, submission, submit};
+use crate::wire::{ask, ask_signed, call_all, refused};
 use crate::world::World;
 
 const ADMIN: &str = "/strongroom.admin.v1.AdminService";
@@ -55,11 +56,29 @@ impl Twice {
         R: Message + Default + 'static,
         O: PartialEq + Debug,
     {
-        let first: R = ask(&self.here, path, same.clone()).await.unwrap_or_else(|status| panic!("{path}: {status:?}"));
-        let again: R = ask(&self.there, path, same).await.unwrap_or_else(|status| panic!("{path} again: {status:?}"));
+        self.calls_signed(path, same, other, None, outcome).await
+    }
+
+    /// The same, with what the caller signed of the first.
+    async fn calls_signed<M, R, O>(
+        &self,
+        path: &str,
+        same: M,
+        other: M,
+        signature: Option<&[u8]>,
+        outcome: impl Fn(&R) -> O,
+    ) -> R
+    where
+        M: Message + Clone + 'static,
+        R: Message + Default + 'static,
+        O: PartialEq + Debug,
+    {
+        let asked = |channel, message| ask_signed::<M, R>(channel, path, message, signature);
+        let first = asked(&self.here, same.clone()).await.unwrap_or_else(|status| panic!("{path}: {status:?}"));
+        let again = asked(&self.there, same).await.unwrap_or_else(|status| panic!("{path} again: {status:?}"));
         assert_eq!(outcome(&first), outcome(&again), "{path}");
         for channel in [&self.here, &self.there] {
-            let misused = ask::<_, R>(channel, path, other.clone()).await;
+            let misused = asked(channel, other.clone()).await;
             assert_eq!(refused(path, misused), Reason::IdempotencyKeyReused, "{path}");
         }
         first
@@ -147,7 +166,8 @@ async fn requests(world: &World, item: &Bytes) {
     let approve =
         |request: &str| ApproveRequestRequest { idempotency_key: key.clone(), request_id: request.to_owned() };
     let approvals = |answer: &ApproveRequestResponse| answer.request.as_ref().map(|request| request.approvals.clone());
-    approver.calls(APPROVE, approve(&request), approve(&another), approvals).await;
+    let signature = assent(world, &world.of_role(Role::Approver), &key, &request);
+    approver.calls_signed(APPROVE, approve(&request), approve(&another), Some(&signature), approvals).await;
     let key = world.fresh("reject");
     let reject = |reason: &str| RejectRequestRequest {
         idempotency_key: key.clone(),
@@ -198,7 +218,12 @@ async fn registers(world: &World) {
     };
     let path = format!("{ADMIN}/RegisterPrincipal");
     let (same, other) = (register(Role::Legal), register(Role::Head));
-    security.calls(&path, same, other, |answer: &RegisterPrincipalResponse| answer.principal.clone()).await;
+    let (by, person) = (world.of_role(Role::Security), name.parse().expect("a name"));
+    let hash = |certificate: &Bytes| key_hash_of_certificate(certificate).expect("a key");
+    let asked = Assent::register_principal(&person, &hash(&first), &[Role::Legal], None);
+    let signature = sign(world, &by, &key, &asked);
+    let registered = |answer: &RegisterPrincipalResponse| answer.principal.clone();
+    security.calls_signed(&path, same, other, Some(&signature), registered).await;
     let key = world.fresh("rotate");
     let rotate = |certificate: &Bytes| RotatePrincipalRequest {
         idempotency_key: key.clone(),
@@ -207,7 +232,9 @@ async fn registers(world: &World) {
     };
     let path = format!("{ADMIN}/RotatePrincipal");
     let (same, other) = (rotate(&second), rotate(&certificate()));
-    security.calls(&path, same, other, |answer: &RotatePrincipalResponse| answer.principal.clone()).await;
+    let signature = sign(world, &by, &key, &Assent::rotate_principal(&person, &hash(&second)));
+    let rotated = |answer: &RotatePrincipalResponse| answer.principal.clone();
+    security.calls_signed(&path, same, other, Some(&signature), rotated).await;
     let key = world.fresh("revoke");
     let revoke = |name: &str| RevokePrincipalRequest {
         idempotency_key: key.clone(),

@@ -7,9 +7,10 @@ use futures::stream;
 use http::uri::PathAndQuery;
 use prost::Message;
 use strongroom_proto::access::{ReadRequest, ReadResponse};
-use strongroom_proto::status::to_refusal;
+use strongroom_proto::{ASSENT_HEADER, status::to_refusal};
 use strongroom_types::{Reason, limits};
 use tonic::client::Grpc;
+use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
 use tonic_prost::ProstCodec;
@@ -40,14 +41,43 @@ where
     Ok(answers.remove(0))
 }
 
+/// The one answer to one message with what its sender signed.
+pub(crate) async fn ask_signed<M, R>(
+    channel: &Channel,
+    path: &str,
+    message: M,
+    signature: Option<&[u8]>,
+) -> Result<R, Status>
+where
+    M: Message + 'static,
+    R: Message + Default + 'static,
+{
+    let mut answers = call_all_signed(channel, path, vec![message], signature).await?;
+    assert_eq!(answers.len(), 1, "{path} answers once");
+    Ok(answers.remove(0))
+}
+
 /// Everything that a stream of messages is answered.
 pub(crate) async fn call_all<M, R>(channel: &Channel, path: &str, messages: Vec<M>) -> Result<Vec<R>, Status>
 where
     M: Message + 'static,
     R: Message + Default + 'static,
 {
+    call_all_signed(channel, path, messages, None).await
+}
+
+async fn call_all_signed<M, R>(
+    channel: &Channel,
+    path: &str,
+    messages: Vec<M>,
+    signature: Option<&[u8]>,
+) -> Result<Vec<R>, Status>
+where
+    M: Message + 'static,
+    R: Message + Default + 'static,
+{
     let answered = async {
-        let mut stream = open(channel, path, messages).await?;
+        let mut stream = open(channel, path, messages, signature).await?;
         let mut answers = Vec::new();
         while let Some(answer) = stream.message().await? {
             answers.push(answer);
@@ -68,7 +98,7 @@ pub(crate) struct Footage {
 pub(crate) async fn read(channel: &Channel, wanted: ReadRequest) -> Footage {
     let mut bytes = Vec::new();
     let reading = async {
-        let mut stream: Streaming<ReadResponse> = open(channel, READ, vec![wanted]).await?;
+        let mut stream: Streaming<ReadResponse> = open(channel, READ, vec![wanted], None).await?;
         while let Some(piece) = stream.message().await? {
             bytes.extend_from_slice(&piece.data);
         }
@@ -78,7 +108,12 @@ pub(crate) async fn read(channel: &Channel, wanted: ReadRequest) -> Footage {
     Footage { bytes, refused: ended.err() }
 }
 
-async fn open<M, R>(channel: &Channel, path: &str, messages: Vec<M>) -> Result<Streaming<R>, Status>
+async fn open<M, R>(
+    channel: &Channel,
+    path: &str,
+    messages: Vec<M>,
+    signature: Option<&[u8]>,
+) -> Result<Streaming<R>, Status>
 where
     M: Message + 'static,
     R: Message + Default + 'static,
@@ -87,7 +122,11 @@ where
     client.ready().await.map_err(|error| Status::from_error(error.into()))?;
     let path: PathAndQuery = path.parse().expect("a path");
     let codec = ProstCodec::<M, R>::default();
-    Ok(client.streaming(Request::new(stream::iter(messages)), path, codec).await?.into_inner())
+    let mut request = Request::new(stream::iter(messages));
+    if let Some(signature) = signature {
+        request.metadata_mut().insert_bin(ASSENT_HEADER, MetadataValue::from_bytes(signature));
+    }
+    Ok(client.streaming(request, path, codec).await?.into_inner())
 }
 
 /// The stable reason that a status carries; a status that only looks like one of ours is none.

@@ -101,7 +101,7 @@ fn request_json(request: &Request, session: SessionId, begun: RecordSeq, items: 
     })
 }
 
-const fn act_name(act: Act) -> &'static str {
+pub(crate) const fn act_name(act: Act) -> &'static str {
     match act {
         Act::Unspecified => "unspecified",
         Act::View => "view",

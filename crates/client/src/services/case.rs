@@ -2,7 +2,7 @@
 
 use strongroom_proto::case;
 use strongroom_proto::case::case_service_client::CaseServiceClient;
-use strongroom_types::{CaseId, ItemId, RecordSeq, UnitId, UnixMillis, limits};
+use strongroom_types::{Assent, CaseId, ItemId, RecordSeq, UnitId, UnixMillis, limits};
 
 use super::{Page, id, present};
 use crate::call::{Client, new_key};
@@ -93,6 +93,7 @@ impl Client {
         term: Option<DossierTerm>,
     ) -> Result<RecordSeq, ClientError> {
         let (term_months, permanent) = DossierTerm::wire(term);
+        let assent = Assent::archive_case(case, date, (!permanent).then_some(term_months));
         let request = case::ArchiveCaseRequest {
             idempotency_key: new_key().to_string(),
             case_id: case.to_string(),
@@ -100,7 +101,7 @@ impl Client {
             term_months,
             permanent,
         };
-        Ok(RecordSeq(unary!(self, CaseServiceClient, archive_case, request)?.record_seq))
+        Ok(RecordSeq(signed!(self, CaseServiceClient, archive_case, assent, request)?.record_seq))
     }
 
     /// Takes a closed or archived case up again.

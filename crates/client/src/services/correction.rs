@@ -2,7 +2,7 @@
 
 use strongroom_proto::correction;
 use strongroom_proto::correction::correction_service_client::CorrectionServiceClient;
-use strongroom_types::{CorrectionId, limits};
+use strongroom_types::{Assent, CorrectionId, limits};
 
 use super::{Page, present};
 use crate::call::{Client, new_key};
@@ -31,11 +31,12 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn approve_correction(&self, id: CorrectionId) -> Result<correction::Correction, ClientError> {
+        let assent = Assent::approve_correction(id);
         let request = correction::ApproveCorrectionRequest {
             idempotency_key: new_key().to_string(),
             correction_id: id.to_string(),
         };
-        present("correction", unary!(self, CorrectionServiceClient, approve_correction, request)?.correction)
+        present("correction", signed!(self, CorrectionServiceClient, approve_correction, assent, request)?.correction)
     }
 
     /// Withdraws a correction that is not yet in force.

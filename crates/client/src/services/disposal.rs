@@ -1,8 +1,9 @@
 //! Disposal: batches, their steps and their certificates.
 
 use bytes::Bytes;
+use strongroom_proto::convert::fixed;
 use strongroom_proto::disposal::{self, disposal_service_client::DisposalServiceClient};
-use strongroom_types::{BatchId, DiskId, ItemId, NodeId, PrincipalId, limits};
+use strongroom_types::{Assent, BatchId, DiskId, ItemId, NodeId, PrincipalId, limits};
 
 use super::{id, present};
 use crate::call::{Client, new_key};
@@ -51,14 +52,22 @@ impl Client {
         present("batch", unary!(self, DisposalServiceClient, propose_disposal, request)?.disposal)
     }
 
-    /// Approves a batch.
+    /// Approves a batch: the items that it shows now, each with its basis. Another list is not what was approved.
     ///
     /// # Errors
     /// [`ClientError`].
     pub async fn approve_disposal(&self, batch: BatchId) -> Result<disposal::Disposal, ClientError> {
+        let shown = self.show_disposal(batch).await?;
+        let items: Vec<ItemId> = shown
+            .items
+            .iter()
+            .map(|item| fixed("item_id", &item.item_id).map_err(ClientError::Refused))
+            .collect::<Result<_, _>>()?;
+        let listed = items.into_iter().zip(shown.items.iter().map(|item| item.basis.as_str()));
+        let assent = Assent::approve_disposal(batch, listed);
         let request =
             disposal::ApproveDisposalRequest { idempotency_key: new_key().to_string(), disposal_id: batch.to_string() };
-        present("batch", unary!(self, DisposalServiceClient, approve_disposal, request)?.disposal)
+        present("batch", signed!(self, DisposalServiceClient, approve_disposal, assent, request)?.disposal)
     }
 
     /// Withdraws a batch that is not executed.
@@ -83,12 +92,13 @@ impl Client {
         batch: BatchId,
         supervisors: &[PrincipalId],
     ) -> Result<disposal::Disposal, ClientError> {
+        let assent = Assent::execute_disposal(batch, supervisors);
         let request = disposal::ExecuteDisposalRequest {
             idempotency_key: new_key().to_string(),
             disposal_id: batch.to_string(),
             supervisors: supervisors.iter().map(ToString::to_string).collect(),
         };
-        present("batch", unary!(self, DisposalServiceClient, execute_disposal, request)?.disposal)
+        present("batch", signed!(self, DisposalServiceClient, execute_disposal, assent, request)?.disposal)
     }
 
     /// Signs, as one of its supervisors, that a batch is gone.
@@ -96,9 +106,10 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn sign_disposal(&self, batch: BatchId) -> Result<disposal::Disposal, ClientError> {
+        let assent = Assent::sign_disposal(batch);
         let request =
             disposal::SignDisposalRequest { idempotency_key: new_key().to_string(), disposal_id: batch.to_string() };
-        present("batch", unary!(self, DisposalServiceClient, sign_disposal, request)?.disposal)
+        present("batch", signed!(self, DisposalServiceClient, sign_disposal, assent, request)?.disposal)
     }
 
     /// Calls a disk or a replica lost, or closes it as the second person. Answers its record.
@@ -106,6 +117,10 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn close_lost(&self, lost: LostKeeper, reason: &str) -> Result<u64, ClientError> {
+        let assent = match lost {
+            LostKeeper::Disk(disk) => Assent::lose_disk(disk, reason),
+            LostKeeper::Replica(node) => Assent::lose_replica(node, reason),
+        };
         let lost = match lost {
             LostKeeper::Disk(disk) => disposal::close_lost_request::Lost::DiskId(id(disk.as_bytes())),
             LostKeeper::Replica(node) => disposal::close_lost_request::Lost::ReplicaNodeId(node.0),
@@ -115,7 +130,7 @@ impl Client {
             lost: Some(lost),
             reason: reason.to_owned(),
         };
-        Ok(unary!(self, DisposalServiceClient, close_lost, request)?.record_seq)
+        Ok(signed!(self, DisposalServiceClient, close_lost, assent, request)?.record_seq)
     }
 
     /// One batch with its items and what each disk and replica did.

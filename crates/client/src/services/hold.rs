@@ -2,7 +2,7 @@
 
 use strongroom_proto::hold;
 use strongroom_proto::hold::hold_service_client::HoldServiceClient;
-use strongroom_types::{HoldId, limits};
+use strongroom_types::{Assent, HoldId, limits};
 
 use super::{Page, present};
 use crate::call::{Client, new_key};
@@ -54,12 +54,13 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn release_hold(&self, hold: &HoldId, reason: &str) -> Result<hold::ReleaseHoldResponse, ClientError> {
+        let assent = Assent::release_hold(hold, reason);
         let request = hold::ReleaseHoldRequest {
             idempotency_key: new_key().to_string(),
             hold_id: hold.to_string(),
             reason: reason.to_owned(),
         };
-        unary!(self, HoldServiceClient, release_hold, request)
+        signed!(self, HoldServiceClient, release_hold, assent, request)
     }
 
     /// One hold.

@@ -2,7 +2,7 @@
 
 use strongroom_proto::catalog;
 use strongroom_proto::catalog::catalog_service_client::CatalogServiceClient;
-use strongroom_types::{ItemId, RecordSeq, UnixMillis, limits};
+use strongroom_types::{Assent, ItemId, RecordSeq, UnixMillis, limits};
 
 use super::id;
 use crate::call::{Client, new_key};
@@ -87,11 +87,12 @@ impl Client {
         item: ItemId,
         reason: &str,
     ) -> Result<catalog::ReleaseQuarantineResponse, ClientError> {
+        let assent = Assent::release_quarantine(item, reason);
         let request = catalog::ReleaseQuarantineRequest {
             idempotency_key: new_key().to_string(),
             item_id: id(item.as_bytes()),
             reason: reason.to_owned(),
         };
-        unary!(self, CatalogServiceClient, release_quarantine, request)
+        signed!(self, CatalogServiceClient, release_quarantine, assent, request)
     }
 }

@@ -3,21 +3,62 @@
 use bytes::Bytes;
 use strongroom_proto::mandate::{self, mandate_service_client::MandateServiceClient};
 use strongroom_proto::request::{self, request_service_client::RequestServiceClient};
-use strongroom_types::{PrincipalId, RecordSeq, limits};
+use strongroom_types::{Assent, MandateTerms, PrincipalId, RecordSeq, Role, UnixMillis, limits};
 
-use super::{Page, text};
+use super::{Page, parsed, text};
 use crate::call::Client;
 use crate::error::ClientError;
 
 changes! { MandateServiceClient,
-    /// Makes a deputy the head, by a document.
-    appoint_deputy(mandate::AppointDeputyRequest);
-    /// Says that an appointment is what its document says.
-    confirm_appointment(mandate::ConfirmAppointmentRequest);
-    /// Lends one's own right to decide.
-    delegate_right(mandate::DelegateRightRequest);
     /// Ends a mandate before its time.
     revoke_mandate(mandate::RevokeMandateRequest);
+}
+
+decides! { MandateServiceClient,
+    /// Makes a deputy the head, by a document.
+    appoint_deputy(mandate::AppointDeputyRequest) |asked| terms(
+        None,
+        &asked.holder,
+        asked.scope.as_ref(),
+        (asked.from_unix_ms, asked.until_unix_ms),
+        &asked.document,
+    )?;
+    /// Says that an appointment is what its document says.
+    confirm_appointment(mandate::ConfirmAppointmentRequest)
+        |asked| Assent::confirm_mandate(&parsed("holder", &asked.holder)?, RecordSeq(asked.mandate_record_seq));
+    /// Lends one's own right to decide.
+    delegate_right(mandate::DelegateRightRequest) |asked| terms(
+        Some(&asked.role),
+        &asked.holder,
+        asked.scope.as_ref(),
+        (asked.from_unix_ms, asked.until_unix_ms),
+        &asked.document,
+    )?;
+}
+
+/// What is signed of a mandate; a role makes it a delegation.
+fn terms(
+    role: Option<&String>,
+    holder: &str,
+    scope: Option<&mandate::Scope>,
+    (from, until): (Option<i64>, i64),
+    document: &str,
+) -> Result<Assent, ClientError> {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let unit = scope.and_then(|scope| some(&scope.unit_id)).map(|unit| parsed("scope.unit_id", &unit)).transpose()?;
+    let profile = scope.and_then(|scope| some(&scope.profile));
+    let profile = profile.map(|profile| parsed("scope.profile", &profile)).transpose()?;
+    Ok(Assent::give_mandate(&MandateTerms {
+        is_appointment: role.is_none(),
+        holder: &parsed("holder", holder)?,
+        role: role.map_or(Ok(Role::Head), |role| parsed("role", role))?,
+        acts: scope.iter().flat_map(|scope| scope.acts.iter().map(String::as_str)).collect(),
+        unit: unit.as_ref(),
+        profile: profile.as_ref(),
+        from: from.map(UnixMillis),
+        until: UnixMillis(until),
+        document,
+    }))
 }
 
 changes! { RequestServiceClient,

@@ -1,7 +1,7 @@
 //! Calls about what becomes of units, and of people who leave.
 
 use strongroom_proto::organisation::{self, organisation_service_client::OrganisationServiceClient};
-use strongroom_types::{RecordSeq, limits};
+use strongroom_types::{Assent, RecordSeq, limits};
 
 use crate::call::Client;
 use crate::error::ClientError;
@@ -9,14 +9,18 @@ use crate::error::ClientError;
 changes! { OrganisationServiceClient,
     /// Proposes what becomes of units; the record names it to whoever approves it.
     propose_unit_change(organisation::ProposeUnitChangeRequest);
-    /// Approves a change that waits.
-    approve_unit_change(organisation::ApproveUnitChangeRequest);
     /// Withdraws a change before it takes effect.
     withdraw_unit_change(organisation::WithdrawUnitChangeRequest);
     /// Notes that somebody leaves.
     leave_principal(organisation::LeavePrincipalRequest);
     /// Takes back that somebody leaves.
     stay_principal(organisation::StayPrincipalRequest);
+}
+
+decides! { OrganisationServiceClient,
+    /// Approves a change that waits.
+    approve_unit_change(organisation::ApproveUnitChangeRequest)
+        |asked| Assent::approve_unit_change(RecordSeq(asked.proposal_record_seq));
 }
 
 /// What waits, and what it would move.

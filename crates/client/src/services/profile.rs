@@ -1,9 +1,9 @@
 //! The life of a profile.
 
 use strongroom_proto::profile::{self, profile_service_client::ProfileServiceClient};
-use strongroom_types::{ProfileName, RecordSeq, limits};
+use strongroom_types::{Assent, ProfileName, RecordSeq, limits};
 
-use super::unary;
+use super::{signed, unary};
 use crate::call::{Client, new_key};
 use crate::error::ClientError;
 
@@ -26,12 +26,13 @@ impl Client {
         name: &ProfileName,
         proposal: RecordSeq,
     ) -> Result<profile::Proposal, ClientError> {
+        let assent = Assent::approve_profile(name, proposal);
         let request = profile::ApproveProfileRequest {
             idempotency_key: new_key().to_string(),
             name: name.to_string(),
             proposal_record_seq: proposal.0,
         };
-        super::present("proposal", unary!(self, ProfileServiceClient, approve_profile, request)?.proposal)
+        super::present("proposal", signed!(self, ProfileServiceClient, approve_profile, assent, request)?.proposal)
     }
 
     /// Withdraws the version of `name` that waits.

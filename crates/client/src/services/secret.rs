@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use strongroom_proto::secret::{self, secret_service_client::SecretServiceClient};
-use strongroom_types::{ActivityId, DeviceId, ItemId, PrincipalId, RecordSeq, RemovalId, UnixMillis, limits};
+use strongroom_types::{ActivityId, Assent, DeviceId, ItemId, PrincipalId, RecordSeq, RemovalId, UnixMillis, limits};
 
 use super::{id, present, text};
 use crate::call::{Client, new_key};
@@ -101,9 +101,11 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn approve_removal(&self, removal: RemovalId) -> Result<secret::Removal, ClientError> {
+        let (statement, receiver_key) = self.removal_of(removal).await?;
+        let assent = Assent::approve_removal(removal, &statement, &receiver_key);
         let request =
             secret::ApproveRemovalRequest { idempotency_key: new_key().to_string(), removal_id: removal.to_string() };
-        present("removal", unary!(self, SecretServiceClient, approve_removal, request)?.removal)
+        present("removal", signed!(self, SecretServiceClient, approve_removal, assent, request)?.removal)
     }
 
     /// Withdraws a removal that is not executed.
@@ -141,12 +143,14 @@ impl Client {
         removal: RemovalId,
         supervisors: &[PrincipalId],
     ) -> Result<secret::Removal, ClientError> {
+        let (statement, receiver_key) = self.removal_of(removal).await?;
+        let assent = Assent::execute_removal(removal, &statement, &receiver_key, supervisors);
         let request = secret::ExecuteRemovalRequest {
             idempotency_key: new_key().to_string(),
             removal_id: removal.to_string(),
             supervisors: supervisors.iter().map(ToString::to_string).collect(),
         };
-        present("removal", unary!(self, SecretServiceClient, execute_removal, request)?.removal)
+        present("removal", signed!(self, SecretServiceClient, execute_removal, assent, request)?.removal)
     }
 
     /// Ticks a copy off as destroyed.
@@ -175,9 +179,10 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn close_removal(&self, removal: RemovalId) -> Result<secret::Removal, ClientError> {
+        let assent = Assent::close_removal(removal);
         let request =
             secret::CloseRemovalRequest { idempotency_key: new_key().to_string(), removal_id: removal.to_string() };
-        present("removal", unary!(self, SecretServiceClient, close_removal, request)?.removal)
+        present("removal", signed!(self, SecretServiceClient, close_removal, assent, request)?.removal)
     }
 
     /// One removal with its items, its copies, its statement and what each disk and replica did.
@@ -187,6 +192,13 @@ impl Client {
     pub async fn show_removal(&self, removal: RemovalId) -> Result<secret::ShowRemovalResponse, ClientError> {
         let request = secret::ShowRemovalRequest { removal_id: removal.to_string() };
         unary!(self, SecretServiceClient, show_removal, request)
+    }
+
+    /// What the receiver of a removal signs, and their key.
+    async fn removal_of(&self, removal: RemovalId) -> Result<(Bytes, Bytes), ClientError> {
+        let shown = self.show_removal(removal).await?;
+        let form = shown.removal.and_then(|removal| removal.form).unwrap_or_default();
+        Ok((shown.statement, form.receiver_key))
     }
 
     /// The certificate of a closed removal, byte for byte.

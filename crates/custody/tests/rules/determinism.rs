@@ -19,7 +19,7 @@ use strongroom_types::{
     rows::{MemoryRows, encode},
 };
 
-use crate::fixture::{Cluster, GATEWAY, end, id, item, key, open, progress, session, small, submit};
+use crate::fixture::{Cluster, GATEWAY, end, id, item, key, open, progress, session, signed, small, submit};
 
 const NAMES: [&str; 12] = [
     "station",
@@ -126,7 +126,12 @@ fn live(life: &[Dice]) -> (Cluster, MemoryRows) {
         };
         let stored: Command = minicbor::decode(&encode(&command)).expect("decodes");
         let next_seq = RecordSeq(cluster.records.len() as u64);
-        let context = Context { actor: actor.clone(), wall: cluster.wall, next_seq };
+        let context = Context {
+            actor: actor.clone(),
+            wall: cluster.wall,
+            next_seq,
+            signed: Some(signed(next_seq, cluster.wall)),
+        };
         let theirs = apply(&mut replica, &context, &stored).expect("reads");
         assert_eq!(cluster.apply(&actor, &command), theirs.outcome);
         let position = usize::try_from(next_seq.0).expect("few");

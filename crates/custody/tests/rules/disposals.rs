@@ -40,7 +40,7 @@ const fn on(disk: u8, node: u64) -> DiskOfNode {
     DiskOfNode { disk: DiskId::new([disk; 16]), node: NodeId(node) }
 }
 
-fn propose(items: &[u8]) -> Command {
+pub(crate) fn propose(items: &[u8]) -> Command {
     let items = items.iter().map(|number| ProposedItem { item: item(*number), basis: String::new() });
     Command::ProposeDisposal(ProposeDisposal { items: items.collect(), basis: "到期鉴定".to_owned() })
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use strongroom_custody::{
     Act, Actor, Answer, Applied, Command, Context, Fact, Record,
     access::Stop,
+    assent::{Signature, Signed},
     clock::{self, Reading},
     command::{
         AddDevice, AddUnit, AdvanceClock, ApproveRequest, CommitProgress, CreateCluster, OpenUpload, RegisterPrincipal,
@@ -60,6 +61,12 @@ pub(crate) fn key(name: &str) -> KeyHash {
     let mut bytes = [0xee; 32];
     bytes[..name.len()].copy_from_slice(name.as_bytes());
     KeyHash::new(bytes)
+}
+
+/// The caller's signature over whatever they decide, as the composition above would have verified it.
+pub(crate) fn signed(seq: RecordSeq, at: UnixMillis) -> Signed {
+    let signature = Signature { public_key: vec![0x30].into(), value: vec![0x31].into(), at };
+    Signed { key: id(&format!("k{}", seq.0)), signature }
 }
 
 pub(crate) fn item(number: u8) -> ItemId {
@@ -188,6 +195,19 @@ pub(crate) struct Cluster {
     trial_ms: i64,
     /// What the records alone come to; none where a test wrote rows of its own.
     pub(crate) replay: Option<Replay>,
+    /// With what callers sign.
+    pub(crate) signing: Signing,
+}
+
+/// With what callers sign what they decide.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Signing {
+    /// Each call with a key of its own.
+    Each,
+    /// Always the same call's.
+    Again(Signed),
+    /// They do not.
+    Never,
 }
 
 /// Whatever a test did: the sum that was kept row by row is that of all rows.
@@ -203,7 +223,14 @@ impl Drop for Cluster {
 impl Cluster {
     pub(crate) fn empty() -> Self {
         let replay = Some(Replay::default());
-        Self { rows: MemoryRows::default(), records: Vec::new(), wall: START, trial_ms: 0, replay }
+        Self {
+            rows: MemoryRows::default(),
+            records: Vec::new(),
+            wall: START,
+            trial_ms: 0,
+            replay,
+            signing: Signing::Each,
+        }
     }
 
     pub(crate) fn new() -> Self {
@@ -346,7 +373,12 @@ impl Cluster {
     pub(crate) fn apply(&mut self, actor: &Actor, command: &Command) -> Result<Answer, Refusal> {
         let before = self.rows.clone();
         let next_seq = RecordSeq(self.records.len() as u64);
-        let context = Context { actor: actor.clone(), wall: self.machine_wall(), next_seq };
+        let signed = match &self.signing {
+            Signing::Each => Some(signed(next_seq, self.machine_wall())),
+            Signing::Again(signed) => Some(signed.clone()),
+            Signing::Never => None,
+        };
+        let context = Context { actor: actor.clone(), wall: self.machine_wall(), next_seq, signed };
         let Applied { outcome, records } =
             strongroom_custody::apply(&mut self.rows, &context, command).expect("rows can be read");
         match &outcome {

@@ -14,7 +14,7 @@ use crate::{
 };
 use strongroom_custody::case::Term;
 
-fn place(name: &str, scope: HoldScope) -> Command {
+pub(crate) fn place(name: &str, scope: HoldScope) -> Command {
     Command::PlaceHold(Box::new(PlaceHold {
         hold: id(name),
         authority: "公安局".to_owned(),

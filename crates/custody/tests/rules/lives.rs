@@ -28,7 +28,7 @@ use strongroom_types::{
 };
 
 use crate::{
-    fixture::{Cluster, DAY, GATEWAY, HOUR, MINUTE, START, id, item, key, small},
+    fixture::{Cluster, DAY, GATEWAY, HOUR, MINUTE, START, id, item, key, signed, small},
     model::{Archived, Case, Hold, Item, Model, Said},
 };
 
@@ -148,7 +148,12 @@ impl World {
 
     /// Applies a command on every replica; they must come to the same.
     fn apply(&mut self, actor: Actor, command: Command) -> Option<Answer> {
-        let context = Context { actor, wall: self.proposed(), next_seq: RecordSeq(self.records) };
+        let context = Context {
+            actor,
+            wall: self.proposed(),
+            next_seq: RecordSeq(self.records),
+            signed: Some(signed(RecordSeq(self.records), self.wall().plus_ms(-self.trial_ms))),
+        };
         let mut outcomes = self.replicas.iter_mut().map(|rows| {
             let Applied { outcome, records } =
                 strongroom_custody::apply(rows, &context, &command).expect("rows can be read");

@@ -33,6 +33,7 @@ mod uploads;
 mod approvals;
 mod articles;
 mod asking;
+mod assents;
 mod mandates;
 mod viewlists;
 

@@ -225,7 +225,8 @@ fn c2_time_passes_at_once_in_a_trial_cluster_and_in_no_other() {
     let mut row = CLUSTER.read(&cluster.rows, &()).expect("reads").expect("a cluster");
     row.trial = false;
     CLUSTER.write(&mut cluster.rows, &(), &row);
-    let context = Context { actor: Actor::Client(key("ops")), wall: cluster.wall, next_seq: RecordSeq(0) };
+    let context =
+        Context { actor: Actor::Client(key("ops")), wall: cluster.wall, next_seq: RecordSeq(0), signed: None };
     let applied = apply(&mut cluster.rows, &context, &advance(DAY)).expect("reads");
     assert_eq!(applied.outcome.expect_err("no trial").reason, Reason::NotATrial);
 }

@@ -257,6 +257,7 @@ fn expiry_follows_the_compliance_clock_and_its_limit() {
         actor: Actor::Node(GATEWAY),
         wall: cluster.wall,
         next_seq: strongroom_types::RecordSeq(0),
+        signed: None,
     };
     let expire = |limit| Command::ExpireUploads(ExpireUploads { limit });
     let applied = strongroom_custody::apply(&mut cluster.rows, &context, &expire(10)).expect("reads");
@@ -356,6 +357,7 @@ fn a_proposers_bad_clock_moves_retention_by_minutes_and_never_back() {
             actor: Actor::Client(crate::fixture::key("station")),
             wall,
             next_seq: strongroom_types::RecordSeq(cluster.records.len() as u64),
+            signed: None,
         };
         let seal = Command::SealOriginal(small(1, "U1"));
         strongroom_custody::apply(&mut cluster.rows, &context, &seal).expect("reads").outcome.expect("seals");

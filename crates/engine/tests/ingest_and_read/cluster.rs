@@ -24,6 +24,8 @@ use strongroom_shardstore::{MemoryShards, ShardStore};
 use strongroom_topology::{ClassRow, Promise, Registration};
 use strongroom_types::{Clock, ClusterId, CommandDigest, DiskId, ItemId, KeyHash, NodeId, Refusal, Role, UnixMillis};
 
+use crate::people::{self, key};
+
 /// A tick for each look at it, so that no two are equal.
 pub(crate) struct TestClock(AtomicI64);
 
@@ -58,12 +60,6 @@ pub(crate) const NODES: u64 = 6;
 
 pub(crate) fn disk(node: u64) -> DiskId {
     DiskId::new([u8::try_from(node).expect("few nodes"); 16])
-}
-
-pub(crate) fn key(role: Role) -> KeyHash {
-    KeyHash::new(
-        [100 + u8::try_from(Role::ALL.iter().position(|other| *other == role).expect("a role")).expect("few"); 32],
-    )
 }
 
 pub(crate) fn client(role: Role) -> Actor {
@@ -126,11 +122,18 @@ impl Cluster {
 
     pub(crate) fn once(&self) -> Idempotency {
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
-        Idempotency { key: format!("k{number}").parse().expect("a name"), request: CommandDigest::new([3; 32]) }
+        Idempotency {
+            key: format!("k{number}").parse().expect("a name"),
+            request: CommandDigest::new([3; 32]),
+            assent: None,
+        }
     }
 
     pub(crate) async fn submit(&self, actor: Actor, command: strongroom_custody::Command) -> Result<Answer, Refusal> {
-        self.catalog.submit(actor, Command::Custody(command), Some(self.once())).await
+        let command = Command::Custody(command);
+        let rows = self.catalog.read_here()?;
+        let once = people::signing(&*rows, &actor, &command, Some(self.once()), "");
+        self.catalog.submit(actor, command, once).await
     }
 
     /// Streams `bytes` in odd pieces and seals them.

@@ -1,10 +1,13 @@
 //! The data path end to end, in memory: what goes in comes out, whatever the shards do, or a clear error does.
 
 mod cluster;
+#[path = "../people/mod.rs"]
+mod people;
 mod slow_nodes;
 
 use bytes::Bytes;
-use cluster::{Cluster, client, description, disk, key};
+use cluster::{Cluster, client, description, disk};
+use people::key;
 use strongroom_custody::{command::Under, tables::ManifestStep, upload};
 use strongroom_engine::{Catalog, Idempotency, ingest::Announced, receipt::CustodyRecords};
 use strongroom_ledger::tree;

@@ -78,6 +78,14 @@ pub fn key_hash_of_certificate(pem_or_der: &[u8]) -> Result<KeyHash, PkiError> {
     inspect(pem_or_der).map(|facts| facts.key_hash)
 }
 
+/// The key in a certificate: its SubjectPublicKeyInfo in DER.
+///
+/// # Errors
+/// [`PkiError::NotACertificate`] where the bytes are none.
+pub fn public_key_of_certificate(pem_or_der: &[u8]) -> Result<Vec<u8>, PkiError> {
+    parse(pem_or_der).map(|certificate| certificate.spki)
+}
+
 /// A certificate taken apart.
 pub(super) struct Certificate {
     pub(super) facts: CertificateFacts,

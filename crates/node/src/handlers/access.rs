@@ -93,7 +93,7 @@ impl AccessService for Access {
             engine.read_range(ticket, read.offset_bytes, read.length_bytes).map_err(|refusal| answer(&refusal))?;
         let edge = self.0.clone();
         let messages = pieces.then(move |piece| {
-            let (edge, _slot) = (edge.clone(), &slot);
+            let (edge, caller, _slot) = (edge.clone(), caller.clone(), &slot);
             async move {
                 match piece {
                     Ok((offset, bytes)) => Ok((offset, bytes)),

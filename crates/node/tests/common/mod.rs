@@ -27,12 +27,13 @@ use strongroom_node::{
     config::{RawDisk, RawKeys, RawListen, RawRaft, RawTls},
     run_on,
 };
+use strongroom_proto::ASSENT_HEADER;
 use strongroom_shardstore::{Disk, DiskMarker};
 use strongroom_topology::{ClassRow, Promise, Registration};
-use strongroom_types::{Clock, ClusterId, DiskId, NodeId, Role, UnixMillis};
+use strongroom_types::{Assent, Clock, ClusterId, DiskId, NodeId, Role, UnixMillis};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
-use tonic::transport::Channel;
+use tonic::{Request, metadata::MetadataValue, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 /// No wait takes longer than this unless something is broken.
@@ -152,6 +153,19 @@ impl Cluster {
             channels(&base.join(format!("{person}.pem")), &base.join(format!("{person}.key")), clients)
         });
         channels.channel(&address).expect("an address")
+    }
+
+    /// A request with what somebody signed.
+    pub(crate) fn signed<T>(&self, person: &str, assent: &Assent, key: &str, message: T) -> Request<T> {
+        let base = self.folder.path().join("identities");
+        let own = CertificateFiles::open(&base.join(format!("{person}.pem")), &base.join(format!("{person}.key")));
+        let now = TlsTime::system().now();
+        let text = assent.text(CLUSTER, &key.parse().expect("a key"), now);
+        let signature = own.expect("opens").sign(text.as_bytes()).expect("signs");
+        let signature = [&now.0.to_be_bytes(), &signature[..]].concat();
+        let mut request = Request::new(message);
+        request.metadata_mut().insert_bin(ASSENT_HEADER, MetadataValue::from_bytes(&signature));
+        request
     }
 
     /// A channel to a node's peer port, with a certificate of the peer authority for a node that nobody registered.
