@@ -27,18 +27,24 @@ use crate::call::{Client, new_key};
 use crate::copy_out::act_name;
 use crate::error::ClientError;
 
+/// How one method of one generated client is called.
+macro_rules! method {
+    ($client:ident, $method:ident) => {
+        |channel, request| async move {
+            $client::new(channel)
+                .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(limits::MESSAGE_BYTES_MAX)
+                .$method(request)
+                .await
+        }
+    };
+}
+pub(crate) use method;
+
 /// Calls one method of one generated client.
 macro_rules! unary {
     ($self:ident, $client:ident, $method:ident, $request:expr) => {
-        $self
-            .call($request, |channel, request| async move {
-                $client::new(channel)
-                    .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
-                    .max_encoding_message_size(limits::MESSAGE_BYTES_MAX)
-                    .$method(request)
-                    .await
-            })
-            .await
+        $self.call($request, $crate::services::method!($client, $method)).await
     };
 }
 pub(crate) use unary;
@@ -48,15 +54,7 @@ macro_rules! signed {
     ($self:ident, $client:ident, $method:ident, $assent:expr, $request:expr) => {{
         let (assent, request) = ($assent, $request);
         let key = request.idempotency_key.clone();
-        $self
-            .call_signed(&assent, &key, request, |channel, request| async move {
-                $client::new(channel)
-                    .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
-                    .max_encoding_message_size(limits::MESSAGE_BYTES_MAX)
-                    .$method(request)
-                    .await
-            })
-            .await
+        $self.call_signed(&assent, &key, request, $crate::services::method!($client, $method)).await
     }};
 }
 pub(crate) use signed;
